@@ -1,0 +1,81 @@
+"""Where a project runs: addresses, folders and Spark settings. Environment variables win over the file.
+
+Every variable that Mainstem reads is declared here, once:
+
+    MAINSTEM_PROJECT, MAINSTEM_ENVIRONMENT   which folders of conf/ to load (default: flights, local)
+    KAFKA_BOOTSTRAP_SERVERS, REDIS_URL       servers to use instead of the local stack's
+    MLFLOW_TRACKING_URI                      registry (default: sqlite below the state folder)
+    MAINSTEM_STATE                           folder of tables, checkpoints and the registry
+    MAINSTEM_DATA                            folder of the sources' files
+"""
+
+from pathlib import Path
+
+from pydantic import Field, SecretStr
+
+from lambda_core.config.project import Milliseconds, Section
+
+
+class SparkSettings(Section):
+    """How Spark is started by `mainstem`; `spark-submit` settings win over these."""
+
+    master: str = "local[2]"
+    streaming_master: str = "local[12]"
+    driver_memory: str = "4g"
+    shuffle_partitions: int = Field(default=4, ge=1)
+
+
+class SpeedSettings(Section):
+    """How the speed layer runs.
+
+    Attributes:
+        trigger: `realtime <duration>` (Real-Time Mode; the duration is the checkpoint interval) or a plain duration
+            for micro-batches of that length.
+        raw_trigger_ms: how often the raw writer commits.
+        max_batch: how many updates a worker takes in one round trip.
+    """
+
+    trigger: str = "realtime 30 seconds"
+    raw_trigger_ms: Milliseconds = Field(default=5_000, alias="raw_trigger")
+    max_batch: int = Field(default=500, ge=1, le=2_000)
+    topic_partitions: int = Field(default=2, ge=1)
+
+
+class ApiSettings(Section):
+    """Where the HTTP server listens. Loopback unless told otherwise."""
+
+    host: str = "127.0.0.1"
+    port: int = Field(default=8321, ge=0, le=65535)
+
+
+class Environment(Section):
+    """One environment: addresses, folders, Spark, speed layer, HTTP server.
+
+    Attributes:
+        kafka: bootstrap servers. redis: URL; secret, since it may hold a password.
+        state: folder of tables (`tables/`), checkpoints (`checkpoints/`) and registry; data: folder of source files.
+    """
+
+    kafka: str = "127.0.0.1:9092"
+    redis: SecretStr = SecretStr("redis://127.0.0.1:6379/0")
+    mlflow: str | None = None
+    state: Path = Path("build/state")
+    data: Path = Path("build/data")
+    spark: SparkSettings = SparkSettings()
+    speed: SpeedSettings = SpeedSettings()
+    api: ApiSettings = ApiSettings()
+
+    @property
+    def tables(self) -> Path:
+        """Return the folder of Delta tables."""
+        return self.state.absolute() / "tables"
+
+    @property
+    def checkpoints(self) -> Path:
+        """Return the folder of the streaming queries' checkpoints."""
+        return self.state.absolute() / "checkpoints"
+
+    @property
+    def registry(self) -> str:
+        """Return the MLflow tracking URI."""
+        return self.mlflow or f"sqlite:///{self.state.absolute() / 'mlflow.db'}"

@@ -1,0 +1,222 @@
+"""A project's feature declarations, compiled: groups, slots, features, vectors, and the id of it all.
+
+1. A *slot* is one aggregation over one column of a group: what a tile, a single event and an update carry a state for.
+2. A *feature* is a slot over a window: `<group>__<column>_<aggregation>_<window>`.
+3. A *group* is its source, its entity, its slots (each once) and its features, all of them in one update.
+4. A *feature set* is the vector of a model: request features, then the features of its groups.
+"""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from lambda_core.config.project import FeatureGroupSection, FeatureSet, Project, Source
+from lambda_core.errors import ConfigError
+from lambda_core.features.aggregations import AGGREGATIONS, INTEGER, Aggregation, State, Value
+from lambda_core.features.keys import KEY_ENCODING
+from lambda_core.features.windows import Window, format_duration
+
+STATE_FORMAT = 1
+"""Version of the states' encoding in tables, topics and Redis; part of every definition id."""
+
+
+@dataclass(frozen=True)
+class Slot:
+    """One aggregation over one column (None: over events)."""
+
+    name: str
+    column: str | None
+    aggregation: Aggregation
+
+
+@dataclass(frozen=True)
+class Feature:
+    """One slot over one window; `slot` is the slot's index in its group."""
+
+    name: str
+    slot: int
+    window: Window
+    unit: str | None = None
+    description: str = ""
+
+
+@dataclass(frozen=True)
+class FeatureGroup:
+    """The features of one entity from the events of one source."""
+
+    name: str
+    source: str
+    entity: str
+    key_columns: tuple[str, ...]
+    slots: tuple[Slot, ...]
+    features: tuple[Feature, ...]
+
+    @cached_property
+    def hops_ms(self) -> tuple[int, ...]:
+        """Return the distinct hops of the group's windows, in milliseconds, ascending."""
+        return tuple(sorted({feature.window.hop_ms for feature in self.features}))
+
+    @cached_property
+    def plan(self) -> tuple[str, ...]:
+        """Return the operators that merge a row of components, slot after slot (see `aggregations`)."""
+        return tuple(operator for slot in self.slots for operator in slot.aggregation.plan)
+
+    @cached_property
+    def width(self) -> int:
+        """Return how many components a row of all slots has."""
+        return sum(len(slot.aggregation.components) for slot in self.slots)
+
+    def longest_window_ms(self, hop_ms: int) -> int:
+        """Return the length of the longest window with this hop, in milliseconds."""
+        return max(feature.window.length_ms for feature in self.features if feature.window.hop_ms == hop_ms)
+
+    def encode(self, states: list[State]) -> list[str]:
+        """Return a row of components: the texts of all slots' states, one after the other."""
+        return [
+            text for slot, state in zip(self.slots, states, strict=True) for text in slot.aggregation.encode(state)
+        ]
+
+    def decode(self, row: list[str]) -> list[State]:
+        """Return the states that `encode` was given."""
+        states, place = [], 0
+        for slot in self.slots:
+            width = len(slot.aggregation.components)
+            states.append(slot.aggregation.decode(row[place : place + width]))
+            place += width
+        return states
+
+    def zero(self) -> list[State]:
+        """Return the states of no event."""
+        return [None] * len(self.slots)
+
+    def merge(self, left: list[State], right: list[State]) -> list[State]:
+        """Return the states of both sides' events, slot by slot."""
+        return [slot.aggregation.merge(a, b) for slot, a, b in zip(self.slots, left, right, strict=True)]
+
+    def finish(self, feature: Feature, states: list[State]) -> Value:
+        """Return the feature's value from the states of its window."""
+        return self.slots[feature.slot].aggregation.finish(states[feature.slot])
+
+
+@dataclass(frozen=True)
+class Definition:
+    """Everything that decides what an event becomes, under one id.
+
+    Attributes:
+        id: 16 hexadecimal digits; states written under one id are never read under another.
+        groups: every feature group by its name.
+    """
+
+    id: str
+    project: Project
+    groups: dict[str, FeatureGroup]
+
+    def groups_of(self, source: str) -> list[FeatureGroup]:
+        """Return the groups that the source's events update."""
+        return [group for group in self.groups.values() if group.source == source]
+
+    def feature_set(self, name: str) -> FeatureSet:
+        """Return the declared feature set."""
+        return self.project.feature_sets[name]
+
+    def vector_names(self, name: str) -> list[str]:
+        """Return the names of the vector's values: request features, then the features of its groups."""
+        declared = self.feature_set(name)
+        windowed = [feature.name for group in declared.groups for feature in self.groups[group].features]
+        return [*declared.request_features, *windowed]
+
+    def feature_set_id(self, name: str) -> str:
+        """Return the id of a vector: a hash of the definition and of what the set declares, 16 hexadecimal digits."""
+        declared = self.feature_set(name).model_dump(mode="json", exclude={"description", "owner"})
+        return digest([self.id, name, declared, self.vector_names(name)])
+
+
+def compile_definition(project: Project, references: dict[str, str] | None = None) -> Definition:
+    """Compile a project's declarations.
+
+    Args:
+        project: the validated project.
+        references: content hash of each reference source that lookups join; part of the id.
+
+    Raises:
+        ConfigError: when a group names a source, entity or column that the project does not declare.
+    """
+    groups = {name: _compile_group(project, name) for name in project.feature_groups}
+    declared = {
+        "sources": {name: _meaning(source) for name, source in project.sources.items() if source.kind == "event"},
+        "entities": {name: entity.keys for name, entity in project.entities.items()},
+        "groups": {
+            name: [group.source, group.entity, [f"{f.name}/{f.window.length_ms}/{f.window.hop_ms}" for f in group.features]]
+            for name, group in groups.items()
+        },
+        "period_ms": project.view.period_ms,
+        "encodings": [KEY_ENCODING, STATE_FORMAT],
+        "references": references or {},
+    }
+    return Definition(id=digest(declared), project=project, groups=groups)
+
+
+def digest(declared: Any) -> str:
+    """Return 16 hexadecimal digits that name a declaration, whatever the order of its keys."""
+    text = json.dumps(declared, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _meaning(source: Source) -> dict[str, Any]:
+    """Return what of a source decides how its records are read: not its descriptions, files or expectations."""
+    without = {"description", "owner", "files", "expectations", "known_by"}
+    return source.model_dump(mode="json", exclude=without)
+
+
+def _compile_group(project: Project, name: str) -> FeatureGroup:
+    section = project.feature_groups[name]
+    source = _named(project.sources, section.source, f"feature_groups.{name}.source")
+    entity = _named(project.entities, section.entity, f"feature_groups.{name}.entity")
+    for column in entity.keys:
+        _named(source.all_columns, column, f"feature_groups.{name}.entity ({section.entity}) in source {section.source}")
+    slots = _compile_slots(section, source, name)
+    places = {slot.name: place for place, slot in enumerate(slots)}
+    features = tuple(
+        Feature(
+            name=f"{name}__{slot}_{format_duration(window.length_ms)}",
+            slot=places[slot],
+            window=window,
+            unit=block.unit,
+            description=block.description,
+        )
+        for block in section.features
+        for aggregation in block.aggregations
+        for slot in [_slot_name(block.column, aggregation)]
+        for window in block.window_list()
+    )
+    return FeatureGroup(name, section.source, section.entity, entity.keys, slots, features)
+
+
+def _compile_slots(section: FeatureGroupSection, source: Source, name: str) -> tuple[Slot, ...]:
+    slots: dict[str, Slot] = {}
+    for place, block in enumerate(section.features):
+        number = INTEGER
+        if block.column is not None:
+            path = f"feature_groups.{name}.features[{place}].column"
+            number = _named(source.all_columns, block.column, path).number
+        for aggregation in block.aggregations:
+            if number.name == "string" and aggregation not in ("count", "latest"):
+                raise ConfigError(
+                    f"feature_groups.{name}.features[{place}]: expected a number for {aggregation!r}, "
+                    f"found the string column {block.column!r}; use count or latest"
+                )
+            slot = _slot_name(block.column, aggregation)
+            slots[slot] = Slot(slot, block.column, AGGREGATIONS[aggregation](number))
+    return tuple(slots.values())
+
+
+def _slot_name(column: str | None, aggregation: str) -> str:
+    return aggregation if column is None else f"{column}_{aggregation}"
+
+
+def _named(declared: dict[str, Any], name: str, path: str) -> Any:
+    if name not in declared:
+        raise ConfigError(f"{path}: expected one of {', '.join(sorted(declared))}; found {name!r}")
+    return declared[name]

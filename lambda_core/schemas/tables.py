@@ -1,0 +1,68 @@
+"""Delta tables by name, with their grain. Paths are the table repository's business.
+
+    raw_<source>        one row a record as it came: RAW_SCHEMA
+    prepared_<source>   one row an accepted record or declared duplicate: the source's typed and derived columns, and
+                        PREPARED_COLUMNS
+    quarantine_<source> one row a record that cannot be used: QUARANTINE_SCHEMA
+    tiles_<group>       one row a (entity, hop_ms, tile_start_ms): `row array<string>` (components of all slots),
+                        `last_event_ms`
+    training_<set>      one row an asking event: `prediction_key`, t_ms, entities, the vector's columns, `label`
+    split_<model>       one row an asking event: `prediction_key`, split (train, test, embargo), split_id
+    scores_<model>      one row a score (schemas.messages.Score)
+
+All times are bigint milliseconds since 1970-01-01 UTC.
+"""
+
+RAW_SCHEMA = (
+    "value binary, format string, header string, fingerprint string, origin string, place string, batch_id string, "
+    "`partition` int, `offset` bigint, append_time_ms bigint, ingest_time_ms bigint"
+)
+"""`origin` is `file` or `log`; `place` the file's name or the topic; files have partition -1 and a running row number
+as offset; their append time is their ingest time. `header` is a CSV file's first line, null elsewhere."""
+
+PREPARED_COLUMNS = (
+    "event_time_ms bigint, period bigint, origin string, `partition` int, `offset` bigint, append_time_ms bigint, "
+    "batch_id string, unique_id string, duplicate string"
+)
+"""`period` is null for files (always on the batch side); `duplicate` is null for a record that counts, else the rule
+by which it is a declared duplicate: `unique_key` or `log_from`."""
+
+QUARANTINE_SCHEMA = (
+    "source string, origin string, `partition` int, `offset` bigint, append_time_ms bigint, batch_id string, "
+    "reasons array<string>, excerpt string"
+)
+
+
+def raw(source: str) -> str:
+    """Return the name of a source's raw table."""
+    return f"raw_{source}"
+
+
+def prepared(source: str) -> str:
+    """Return the name of a source's prepared table."""
+    return f"prepared_{source}"
+
+
+def quarantine(source: str) -> str:
+    """Return the name of a source's quarantine."""
+    return f"quarantine_{source}"
+
+
+def tiles(group: str) -> str:
+    """Return the name of a feature group's tiles."""
+    return f"tiles_{group}"
+
+
+def training(feature_set: str) -> str:
+    """Return the name of a feature set's training rows."""
+    return f"training_{feature_set}"
+
+
+def split(model: str) -> str:
+    """Return the name of a model's recorded split."""
+    return f"split_{model}"
+
+
+def scores(model: str) -> str:
+    """Return the name of a model's long-term scores."""
+    return f"scores_{model}"

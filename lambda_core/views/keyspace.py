@@ -1,0 +1,74 @@
+"""The names of Redis keys. Every key of one (feature group, entity) shares one hash tag, and so one shard.
+
+    ms:<project>:pointer                                  what is current (JSON, see `pointer`)
+    ms:<project>:mark                                     epoch mark: the epochs that this Redis holds in full (set)
+    ms:<project>:worker:<topic>:<partition>               next offset of the updates topic, by the data written here
+    ms:<project>:model:<model>                            the model pointer (JSON)
+    ms:<project>:model:<model>:<version>:<partition>      ONNX bytes; `...:manifest` its manifest
+    ms:<project>:score:<prediction id>                    a score (JSON), the first one stands
+    ms:<project>:{<group>:<entity>}:b:<generation>        batch value (see `packing`)
+    ms:<project>:{<group>:<entity>}:s:<epoch>:<period>    speed hash (see `speed`)
+    ms:<project>:{<group>:<entity>}:i:<epoch>             index of periods that exist (sorted set)
+    ms:<project>:{<group>:<entity>}:u:<epoch>:<bucket>    unique keys seen, by bucket of append time (hash)
+
+An *epoch* is `<definition id>.<rebuild number>`. Entities come escaped (see `features.keys`): no braces, no colons.
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Keyspace:
+    """The keys of one project."""
+
+    project: str
+
+    @property
+    def pointer(self) -> str:
+        """Return the key of the view pointer."""
+        return f"ms:{self.project}:pointer"
+
+    @property
+    def mark(self) -> str:
+        """Return the key of the set of epochs that this Redis holds in full."""
+        return f"ms:{self.project}:mark"
+
+    def worker(self, topic: str, partition: int) -> str:
+        """Return the key of the merge worker's position on a partition of the updates topic."""
+        return f"ms:{self.project}:worker:{topic}:{partition}"
+
+    def entity(self, group: str, entity: str) -> str:
+        """Return the common prefix of an entity's keys: all of them share its hash tag."""
+        return f"ms:{self.project}:{{{group}:{entity}}}"
+
+    def batch(self, group: str, entity: str, generation: str) -> str:
+        """Return the key of a batch value."""
+        return f"{self.entity(group, entity)}:b:{generation}"
+
+    def speed(self, group: str, entity: str, epoch: str, period: int) -> str:
+        """Return the key of one period's speed hash."""
+        return f"{self.entity(group, entity)}:s:{epoch}:{period}"
+
+    def periods(self, group: str, entity: str, epoch: str) -> str:
+        """Return the key of the index of the entity's periods."""
+        return f"{self.entity(group, entity)}:i:{epoch}"
+
+    def seen(self, group: str, entity: str, epoch: str, bucket: int) -> str:
+        """Return the key of the unique keys seen in one bucket of append time."""
+        return f"{self.entity(group, entity)}:u:{epoch}:{bucket}"
+
+    def model(self, model: str) -> str:
+        """Return the key of a model's pointer."""
+        return f"ms:{self.project}:model:{model}"
+
+    def artefact(self, model: str, version: str, partition: str) -> str:
+        """Return the key of one partition's ONNX bytes."""
+        return f"{self.model(model)}:{version}:{partition}"
+
+    def manifest(self, model: str, version: str) -> str:
+        """Return the key of a model version's manifest."""
+        return f"{self.model(model)}:{version}:manifest"
+
+    def score(self, prediction_id: str) -> str:
+        """Return the key of a prediction's score."""
+        return f"ms:{self.project}:score:{prediction_id}"

@@ -1,0 +1,95 @@
+"""One (feature group, entity)'s answer at t from both views.
+
+For every window, with `start = floor(t - length, hop)`:
+
+1. Batch side. If t is after the view's last event for the entity, the suffix state from `start` on is all of it.
+   Otherwise the tiles that start in `[start, t)` are merged.
+2. Speed side, every period from the horizon on. Tiles that start at or after `start` count; those that start at or
+   after t do not. Single events count when they lie in `[start, t)`.
+3. A counted tile that ends after t, in a hash (or view) with a folded event at or after t, is taken whole: it may hold
+   events of t or later. The answer then says `edge`.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from lambda_core.errors import OverflowStateError
+from lambda_core.features.aggregations import Value
+from lambda_core.features.definition import FeatureGroup
+from lambda_core.features.windows import Window
+from lambda_core.schemas.messages import GroupProvenance
+from lambda_core.views.packing import BatchValue, HopTiles
+from lambda_core.views.speed import SpeedHash, states_of
+
+Rows = list[list[str]]
+
+
+@dataclass(frozen=True)
+class GroupReading:
+    """One group's values at t by feature name, and where they came from."""
+
+    values: dict[str, Value]
+    provenance: GroupProvenance
+    overflowed: list[str]
+
+
+def read_group(
+    group: FeatureGroup, entity: str | None, batch: BatchValue | None, speed: Sequence[SpeedHash], t_ms: int
+) -> GroupReading:
+    """Return the group's features at `t_ms` from the entity's batch value and its speed hashes from the horizon on."""
+    edges: list[bool] = []
+    values: dict[str, Value] = {}
+    overflowed: list[str] = []
+    from_batch = from_speed = False
+    for window in dict.fromkeys(feature.window for feature in group.features):
+        batch_rows = _batch_rows(batch, window, t_ms, edges) if batch else []
+        speed_rows = [row for hash_ in speed for row in _speed_rows(hash_, window, t_ms, edges)]
+        from_batch, from_speed = from_batch or bool(batch_rows), from_speed or bool(speed_rows)
+        states = states_of(group, batch_rows + speed_rows)
+        for feature in group.features:
+            if feature.window == window:
+                try:
+                    values[feature.name] = group.finish(feature, states)
+                except OverflowStateError:
+                    values[feature.name] = None
+                    overflowed.append(feature.name)
+    provenance = GroupProvenance(
+        entity, _positions(speed), from_batch, from_speed, any(edges), _last_event(batch, speed)
+    )
+    ordered = {feature.name: values[feature.name] for feature in group.features}
+    return GroupReading(ordered, provenance, overflowed)
+
+
+def _batch_rows(batch: BatchValue, window: Window, t_ms: int, edges: list[bool]) -> Rows:
+    tiles: HopTiles = batch.hops[window.hop_ms]
+    if t_ms > batch.last_event_ms:
+        suffix = tiles.suffix(window.start(t_ms))
+        return [] if suffix is None else [suffix]
+    counted = tiles.between(window.start(t_ms), t_ms)
+    edges.append(bool(counted) and counted[-1][0] + window.hop_ms > t_ms)
+    return [row for _, row in counted]
+
+
+def _speed_rows(hash_: SpeedHash, window: Window, t_ms: int, edges: list[bool]) -> Rows:
+    start_ms = window.start(t_ms)
+    rows = []
+    for (hop_ms, tile_ms), row in hash_.tiles.items():
+        if hop_ms == window.hop_ms and start_ms <= tile_ms < t_ms:
+            rows.append(row)
+            edges.append(tile_ms + hop_ms > t_ms and hash_.folded_ms >= t_ms)
+    rows += [row for moment, row in hash_.singles if window.covers(moment.event_time_ms, t_ms)]
+    return rows
+
+
+def _positions(speed: Sequence[SpeedHash]) -> dict[int, int]:
+    positions: dict[int, int] = {}
+    for hash_ in speed:
+        for partition, offset in hash_.fence.items():
+            positions[partition] = max(offset, positions.get(partition, -1))
+    return positions
+
+
+def _last_event(batch: BatchValue | None, speed: Sequence[SpeedHash]) -> int | None:
+    moments = [hash_.last_event_ms() for hash_ in speed] + ([batch.last_event_ms] if batch else [])
+    newest = max(moments, default=-1)
+    return newest if newest >= 0 else None

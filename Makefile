@@ -33,7 +33,7 @@ down: ## End every process of the local stack and remove its data
 	@if [ -x $(PYTHON_BIN) ]; then $(PYTHON_BIN) -m local_stack down; else echo "nothing is set up, so nothing runs"; fi
 
 status: setup ## Show what the local stack runs
-	@$(PYTHON_BIN) -m local_stack status
+	@$(PYTHON_BIN) -m local_stack status || true
 
 demo: setup ## Run the whole system on a year of flights and report
 	@.venv/bin/mainstem demo

@@ -118,7 +118,11 @@ def _fetch(jars: list[Jar], folder: Path) -> None:
         arguments = ["-ivy", str(module), "-cache", f"{scratch}/cache", "-retrieve", pattern, "-warn"]
         try:
             done = subprocess.run(
-                [_java(), "-jar", str(_ivy()), *arguments], capture_output=True, text=True, timeout=FETCH_SECONDS
+                [java(), "-jar", str(_ivy()), *arguments],
+                check=False,
+                capture_output=True,
+                text=True,
+                timeout=FETCH_SECONDS,
             )
         except (OSError, subprocess.TimeoutExpired) as error:
             raise JarError(
@@ -154,7 +158,8 @@ def _ivy() -> Path:
     return found[-1]
 
 
-def _java() -> str:
+def java() -> str:
+    """The command that runs Java: of `JAVA_HOME` where that is set, else the one on PATH."""
     home = os.environ.get("JAVA_HOME")
     return str(Path(home, "bin", "java")) if home else "java"
 

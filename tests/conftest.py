@@ -1,0 +1,103 @@
+"""What tests share: one broker, one store and one Spark session for a whole run.
+
+A server that does not come up fails the run: a test that was skipped has shown nothing.
+`KAFKA_BOOTSTRAP_SERVERS` and `REDIS_URL`, where they are set, are used in place of servers of our own.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
+os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """Where a server is: `address` as its clients take it (`url` is the same, the word of Redis clients)."""
+
+    address: str
+
+    @property
+    def url(self) -> str:
+        return self.address
+
+
+@pytest.fixture(scope="session")
+def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Endpoint]:
+    """A Kafka broker for the whole run: `broker.address`. Name topics so that no other test has them."""
+    given = os.environ.get("KAFKA_BOOTSTRAP_SERVERS")
+    if given:
+        yield Endpoint(given)
+        return
+    from local_stack.broker import Broker
+    from local_stack.ports import free_port
+
+    server = Broker(tmp_path_factory.mktemp("broker"), free_port())
+    try:
+        server.start()
+        server.wait_ready()
+        yield Endpoint(server.address)
+    finally:
+        server.stop()
+
+
+@pytest.fixture(scope="session")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Endpoint]:
+    """A Redis server for the whole run: `store.url`. Name keys so that no other test has them, or clean up."""
+    given = os.environ.get("REDIS_URL")
+    if given:
+        yield Endpoint(given)
+        return
+    from local_stack.ports import free_port
+    from local_stack.store import Store
+
+    server = Store(tmp_path_factory.mktemp("store"), free_port())
+    try:
+        server.start()
+        server.wait_ready()
+        yield Endpoint(server.address)
+    finally:
+        server.stop()
+
+
+@pytest.fixture(scope="session")
+def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
+    """The one Spark session of the run, with Delta Lake and the Kafka connector; four slots, UTC."""
+    from pyspark.sql import SparkSession
+
+    from local_stack.jars import class_path
+
+    os.environ["PYSPARK_PYTHON"] = os.environ["PYSPARK_DRIVER_PYTHON"] = sys.executable
+    folder = tmp_path_factory.mktemp("spark")
+    settings = {
+        "spark.jars": ",".join(str(path) for path in class_path("spark")),
+        "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
+        "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
+        "spark.sql.warehouse.dir": str(folder / "warehouse"),
+        "spark.local.dir": str(folder / "local"),
+        "spark.driver.memory": "3g",
+        "spark.driver.extraJavaOptions": f"-Duser.timezone=UTC -Dderby.system.home={folder}",
+        "spark.sql.session.timeZone": "UTC",
+        "spark.sql.shuffle.partitions": "2",
+        "spark.databricks.delta.snapshotPartitions": "2",
+        "spark.ui.enabled": "false",
+        "spark.ui.showConsoleProgress": "false",
+    }
+    builder = SparkSession.builder.master("local[4]").appName("mainstem-tests")
+    for key, value in settings.items():
+        builder = builder.config(key, value)
+    session = builder.getOrCreate()
+    session.sparkContext.setLogLevel("ERROR")
+    yield session
+    session.stop()

@@ -87,7 +87,9 @@ install_packages() {
     $VENV/bin/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements-bootstrap.lock
     # uv removes from the environment what the lock does not name, itself too: so both locks are given.
     $VENV/bin/uv pip sync -q --python $VENV/bin/python --require-hashes requirements-bootstrap.lock requirements.lock
-    $VENV/bin/uv pip install -q --python $VENV/bin/python --no-deps --no-build-isolation --editable .
+    # By path, so that a package which is made tomorrow is found without another set-up.
+    $VENV/bin/uv pip install -q --python $VENV/bin/python --no-deps --no-build-isolation \
+        --config-settings editable_mode=compat --editable .
 }
 
 # Two set-ups at once in one folder would build one .venv on top of the other: the second waits.

@@ -13,7 +13,8 @@ pytestmark = [pytest.mark.spark, pytest.mark.servers]
 
 def test_a_topic_goes_through_spark_into_a_delta_table(spark, broker, tmp_path: Path):
     topic = "session-to-delta"
-    AdminClient({"bootstrap.servers": broker.address}).create_topics([NewTopic(topic, 1)])[topic].result(30)
+    admin = AdminClient({"bootstrap.servers": broker.address})
+    admin.create_topics([NewTopic(topic, 1)])[topic].result(30)
     producer = Producer({"bootstrap.servers": broker.address})
     producer.produce(topic, b"record")
     assert producer.flush(30) == 0

@@ -74,9 +74,7 @@ class FeatureGroup:
 
     def encode(self, states: list[State]) -> list[str]:
         """Return a row of components: the texts of all slots' states, one after the other."""
-        return [
-            text for slot, state in zip(self.slots, states, strict=True) for text in slot.aggregation.encode(state)
-        ]
+        return [text for slot, state in zip(self.slots, states, strict=True) for text in slot.aggregation.encode(state)]
 
     def decode(self, row: list[str]) -> list[State]:
         """Return the states that `encode` was given."""
@@ -148,7 +146,11 @@ def compile_definition(project: Project, references: dict[str, str] | None = Non
         "sources": {name: _meaning(source) for name, source in project.sources.items() if source.kind == "event"},
         "entities": {name: entity.keys for name, entity in project.entities.items()},
         "groups": {
-            name: [group.source, group.entity, [f"{f.name}/{f.window.length_ms}/{f.window.hop_ms}" for f in group.features]]
+            name: [
+                group.source,
+                group.entity,
+                [f"{f.name}/{f.window.length_ms}/{f.window.hop_ms}" for f in group.features],
+            ]
             for name, group in groups.items()
         },
         "period_ms": project.view.period_ms,
@@ -175,7 +177,9 @@ def _compile_group(project: Project, name: str) -> FeatureGroup:
     source = _named(project.sources, section.source, f"feature_groups.{name}.source")
     entity = _named(project.entities, section.entity, f"feature_groups.{name}.entity")
     for column in entity.keys:
-        _named(source.all_columns, column, f"feature_groups.{name}.entity ({section.entity}) in source {section.source}")
+        _named(
+            source.all_columns, column, f"feature_groups.{name}.entity ({section.entity}) in source {section.source}"
+        )
     slots = _compile_slots(section, source, name)
     places = {slot.name: place for place, slot in enumerate(slots)}
     features = tuple(

@@ -1,19 +1,19 @@
 """The tree of errors. Each class says what went wrong for whom, and what an operator does about it.
 
-    MainstemError
-      ├── ConfigError            a setting is wrong: nothing has run
-      ├── DataError              data does not keep its promise
-      │     ├── SchemaError      a column or table is missing, or has another type
-      │     ├── GateError        an expectation of the quality gate failed
-      │     └── OverflowStateError  a state left the range that its type promises
-      ├── ServerError            a server is away or is not what it should be
-      │     ├── KafkaError
-      │     └── StoreError
-      │           ├── EpochError     the speed view is of another epoch, or was lost
-      │           └── PointerMovedError  somebody else flipped the pointer first
-      ├── PositionError          a source position is gone, past the end, or of another topic
-      ├── ArtefactError          a model artefact is not what its manifest says
-      └── GuardError             a rule of the project forbids the step (split leak, gate, incomplete view)
+MainstemError
+  ├── ConfigError            a setting is wrong: nothing has run
+  ├── DataError              data does not keep its promise
+  │     ├── SchemaError      a column or table is missing, or has another type
+  │     ├── GateError        an expectation of the quality gate failed
+  │     └── OverflowStateError  a state left the range that its type promises
+  ├── ServerError            a server is away or is not what it should be
+  │     ├── KafkaError
+  │     └── StoreError
+  │           ├── EpochError     the speed view is of another epoch, or was lost
+  │           └── PointerMovedError  somebody else flipped the pointer first
+  ├── PositionError          a source position is gone, past the end, or of another topic
+  ├── ArtefactError          a model artefact is not what its manifest says
+  └── GuardError             a rule of the project forbids the step (split leak, gate, incomplete view)
 """
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from pydantic import Field, SecretStr
 
-from lambda_core.config.project import Milliseconds, Section
+from lambda_core.config.section import Milliseconds, Section
 
 
 class SparkSettings(Section):

@@ -4,150 +4,57 @@ Durations are texts such as `5 minutes`, `2h`, `30d`; the models keep them in mi
 `_ms`. Expressions are Spark SQL over the columns of the source they stand in.
 """
 
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
-from lambda_core.features.aggregations import Number
-from lambda_core.features.windows import HOUR_MS, MINUTE_MS, Window, parse_duration
+from lambda_core.config.section import Milliseconds, Name, Section
+from lambda_core.config.sources import Column, Derived, Expectation, Files, Lookup, RowRule, Source
+from lambda_core.features.windows import HOUR_MS, MINUTE_MS, Window
 
-Milliseconds = Annotated[int, BeforeValidator(lambda value: parse_duration(value) if isinstance(value, str) else value)]
-Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
+__all__ = [
+    "Choice",
+    "Column",
+    "Derived",
+    "Entity",
+    "Expectation",
+    "FeatureGroupSection",
+    "FeatureSet",
+    "Files",
+    "Gate",
+    "Label",
+    "Lookup",
+    "Milliseconds",
+    "Model",
+    "Name",
+    "Project",
+    "RequestFeature",
+    "RowRule",
+    "Rung",
+    "Section",
+    "Serving",
+    "Source",
+    "View",
+    "WindowedAggregations",
+]
+
 AggregationName = Literal["count", "sum", "mean", "variance", "min", "max", "latest"]
 
 
-class Section(BaseModel):
-    """Base of every settings model: frozen, and an unknown key is an error."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
-
-
-class Column(Section):
-    """One column of a source as its records carry it.
-
-    Attributes:
-        type: what the text of the record must be readable as; anything else is quarantined with its position.
-        scale: digits after the point of a decimal (0 to 9); further digits are rounded half up.
-        required: whether a missing value is quarantined.
-        min, max: bounds, included, in the column's unit; outside is quarantined.
-        repair: Spark SQL for the value to use instead, over the record's columns as read.
-    """
-
-    type: Literal["integer", "decimal", "float", "string", "boolean"]
-    scale: int = Field(default=0, ge=0, le=9)
-    required: bool = False
-    min: float | None = None
-    max: float | None = None
-    unit: str | None = None
-    description: str = ""
-    repair: str | None = None
-
-    @property
-    def number(self) -> Number:
-        """Return the type that aggregations over this column work with."""
-        if self.type == "boolean":
-            return Number("integer")
-        return Number(self.type, self.scale if self.type == "decimal" else 0)
-
-
-class Derived(Column):
-    """A column worked out from the others of the same record, in the order of declaration."""
-
-    type: Literal["integer", "decimal", "float", "string", "boolean", "timestamp"]  # type: ignore[assignment]
-    expression: str
-
-
-class Lookup(Section):
-    """Columns of a reference source, joined by its unique key and pinned by content in the definition id.
-
-    Attributes:
-        source: the reference source.
-        key: the column of this source that holds the reference's key.
-        take: new column name -> column of the reference.
-    """
-
-    source: Name
-    key: str
-    take: dict[Name, str]
-
-
-class RowRule(Section):
-    """A condition on a single record; a record for which it is false is quarantined under this name (null passes)."""
-
-    name: Name
-    rule: str
-
-
-class Expectation(Section):
-    """One Great Expectations expectation over the prepared rows of a batch; a failure stops the publication.
-
-    Attributes:
-        expect: the name of the expectation in snake case, without the leading `expect_`.
-        arguments: its keyword arguments, as Great Expectations names them.
-    """
-
-    expect: str
-    arguments: dict[str, Any] = {}
-    severity: Literal["fail", "warn"] = "fail"
-
-
-class Files(Section):
-    """Where a source's files lie, below the environment's data folder."""
-
-    path: str
-    format: Literal["csv", "json"] = "csv"
-
-
-class Source(Section):
-    """One source: its records' schema, their time, key, bounds, repairs and expectations.
-
-    Attributes:
-        kind: `event` has event times and feeds features; `reference` is a small table that lookups join.
-        files, topic: where records come from; a source may have both.
-        log_from: with both, the event time (ISO 8601, UTC) from which the topic counts: earlier records of the topic
-            and later ones of the files are declared duplicates.
-        null_values: texts that mean "no value".
-        derive: columns worked out from the others, in order; a later one may use an earlier one.
-        event_time: the column (derived, timestamp) that says when the event happened.
-        first_year: an event before it is quarantined.
-        tolerance: how far beyond its append time an event time may lie.
-        known_by: when an event counts as known in training: at its event time, or when it was appended.
-        unique_key: columns whose equal values mean the same event sent twice.
-        duplicate_horizon: how long after the kept copy another one counts as its duplicate, in append time.
-    """
-
-    description: str = ""
-    owner: str = ""
-    kind: Literal["event", "reference"] = "event"
-    files: Files | None = None
-    topic: str | None = None
-    log_from: str | None = None
-    null_values: tuple[str, ...] = ("",)
-    columns: dict[Name, Column]
-    lookups: dict[Name, Lookup] = {}
-    derive: dict[Name, Derived] = {}
-    event_time: Name | None = None
-    first_year: int = Field(default=1970, ge=1970, le=2200)
-    tolerance_ms: Milliseconds = Field(default=5 * MINUTE_MS, alias="tolerance")
-    known_by: Literal["event_time", "append_time"] = "append_time"
-    unique_key: tuple[Name, ...] = ()
-    duplicate_horizon_ms: Milliseconds = Field(default=HOUR_MS, alias="duplicate_horizon")
-    row_rules: tuple[RowRule, ...] = ()
-    expectations: tuple[Expectation, ...] = ()
-
-    @property
-    def all_columns(self) -> dict[str, Column]:
-        """Return the record's columns and the derived ones, by name (lookups' columns are only inputs)."""
-        return {**self.columns, **self.derive}
-
     @model_validator(mode="after")
-    def _has_time_and_place(self) -> "Source":
-        if self.files is None and self.topic is None:
-            raise ValueError("expected `files`, `topic` or both: a source has to come from somewhere")
-        if self.kind == "event" and self.event_time is None:
-            raise ValueError("expected `event_time`: the derived timestamp column that says when an event happened")
-        if self.kind == "reference" and not self.unique_key:
-            raise ValueError("expected `unique_key`: lookups join a reference by it")
+    def _has_names_of_its_own(self) -> "Source":
+        names = [*self.columns, *self.derive, *(name for lookup in self.lookups.values() for name in lookup.take)]
+        for name in names:
+            if name in RESERVED_COLUMNS:
+                raise ValueError(
+                    f"expected another name than {name!r}, which prepared tables use themselves; "
+                    f"name the column otherwise and say `field: {name}`"
+                )
+            if names.count(name) > 1:
+                raise ValueError(
+                    f"expected each name once among columns, derive and what lookups take, found {name!r} twice; "
+                    f"to correct a column use its `repair`"
+                )
         return self
 
 
@@ -317,4 +224,3 @@ class Project(Section):
     labels: dict[Name, Label] = {}
     models: dict[Name, Model] = {}
     serving: Serving = Serving()
-

@@ -96,7 +96,7 @@ class DeltaTables:
 
     def version(self, name: str) -> int:
         """Return the table's current version."""
-        from delta.tables import DeltaTable  # noqa: PLC0415 - Spark only where a table is asked for
+        from delta.tables import DeltaTable  # Spark only where a table is asked for
 
         history = DeltaTable.forPath(self._spark, str(self.path(name))).history(1)
         return int(history.first()["version"])  # type: ignore[index]

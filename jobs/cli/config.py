@@ -1,0 +1,78 @@
+"""`mainstem config`: check, show and compare settings; JSON Schema for editors."""
+
+from __future__ import annotations
+
+import difflib
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+import yaml
+
+from jobs.process import addresses
+from lambda_core.bootstrap import default_project
+from lambda_core.config.environment import Environment
+from lambda_core.config.loading import load_environment, load_project
+from lambda_core.config.project import Project
+from lambda_core.features.definition import compile_definition
+
+app = typer.Typer(no_args_is_help=True, help="Look at settings before anything runs on them.")
+ProjectName = Annotated[str, typer.Option("--project", envvar="MAINSTEM_PROJECT", help="Folder below conf/.")]
+EnvironmentName = Annotated[
+    str, typer.Option("--environment", envvar="MAINSTEM_ENVIRONMENT", help="File below conf/environments/.")
+]
+Conf = Annotated[Path, typer.Option("--conf", help="Folder of projects and environments.")]
+
+
+@app.command()
+def check(project: ProjectName = "", environment: EnvironmentName = "local", conf: Conf = Path("conf")) -> None:
+    """Validate project and environment as a whole; every mistake with file, key, expected and found."""
+    loaded = load_project(conf / (project or default_project(conf)))
+    load_environment(conf / "environments" / f"{environment}.yaml", addresses())
+    definition = compile_definition(loaded)
+    features = sum(len(group.features) for group in definition.groups.values())
+    print(
+        f"{loaded.project}: {len(loaded.sources)} sources, {len(definition.groups)} feature groups with {features} "
+        f"features, {len(loaded.models)} models. No mistake found."
+    )
+
+
+@app.command()
+def show(project: ProjectName = "", environment: EnvironmentName = "local", conf: Conf = Path("conf")) -> None:
+    """Print the settings in force, defaults and environment variables included; secrets hidden."""
+    loaded = load_project(conf / (project or default_project(conf)))
+    placed = load_environment(conf / "environments" / f"{environment}.yaml", addresses())
+    print(_as_yaml({"environment": _plain(placed), **_plain(loaded)}))
+
+
+@app.command()
+def diff(
+    left: Annotated[str, typer.Argument(help="An environment.")],
+    right: Annotated[str, typer.Argument(help="Another one.")],
+    conf: Conf = Path("conf"),
+) -> None:
+    """Compare two environments, key by key; secrets hidden."""
+    before, after = (
+        _as_yaml(_plain(load_environment(conf / "environments" / f"{name}.yaml", {}))).splitlines()
+        for name in (left, right)
+    )
+    lines = list(difflib.unified_diff(before, after, left, right, lineterm="", n=0))
+    print("\n".join(lines) or f"{left} and {right} are the same")
+
+
+@app.command()
+def schema(
+    of: Annotated[str, typer.Option(help="`project` or `environment`.")] = "project",
+) -> None:
+    """Print the JSON Schema of a project (or of an environment), for completion in editors."""
+    model = Environment if of == "environment" else Project
+    print(json.dumps(model.model_json_schema(by_alias=True), indent=2))
+
+
+def _plain(settings: Project | Environment) -> dict[str, Any]:
+    return settings.model_dump(mode="json", by_alias=True, exclude_defaults=False)
+
+
+def _as_yaml(settings: dict[str, Any]) -> str:
+    return yaml.safe_dump(settings, sort_keys=False, allow_unicode=True).rstrip()

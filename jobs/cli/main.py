@@ -1,0 +1,33 @@
+"""The command `mainstem`."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from jobs.cli import ask, batch, config, demo, stack, workers
+from jobs.process import guarded
+
+app = typer.Typer(
+    name="mainstem",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help=(
+        "From raw data to monitored predictions, with one definition of every feature.\n\n"
+        "Start with `mainstem up` and `mainstem demo`. Then look at one part at a time: `mainstem batch list`, "
+        "`mainstem config show`, `mainstem ask --help`."
+    ),
+)
+stack.register(app)
+demo.register(app)
+workers.register(app)
+ask.register(app)
+app.add_typer(batch.app, name="batch")
+app.add_typer(config.app, name="config")
+
+
+def main() -> None:
+    """Run a command; a known error ends with its sentence, and without a trace."""
+    sys.exit(guarded(lambda: app(standalone_mode=True)))

@@ -1,0 +1,16 @@
+"""The scoring worker: requests from the log to scores in Redis and on the scores topic. Plain Python."""
+
+import sys
+
+from jobs.process import context, guarded
+
+
+def main() -> int:
+    """Run the worker until SIGTERM; return the exit code."""
+    from speed_layer.scoring import run_score  # a worker loads what it needs, and no more
+
+    return guarded(lambda: run_score(context()))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

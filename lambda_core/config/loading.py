@@ -1,0 +1,134 @@
+"""From YAML files to frozen settings; every mistake of the files is told in one go, before anything runs.
+
+A project is the union of the files of its folder: each top-level key stands in one file. An error names the file, the
+path of the key, what was expected, what was found, and the nearest valid name.
+"""
+
+import difflib
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, get_args
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from lambda_core.config.environment import Environment
+from lambda_core.config.names import dangling_names
+from lambda_core.config.project import Project
+from lambda_core.errors import ConfigError
+
+VARIABLES = {
+    "KAFKA_BOOTSTRAP_SERVERS": "kafka",
+    "REDIS_URL": "redis",
+    "MLFLOW_TRACKING_URI": "mlflow",
+    "MAINSTEM_STATE": "state",
+    "MAINSTEM_DATA": "data",
+}
+"""Environment variable -> the setting it wins over."""
+
+
+def load_project(folder: Path) -> Project:
+    """Return the project that a folder of YAML declares, validated as a whole.
+
+    Raises:
+        ConfigError: with one line a mistake.
+    """
+    declared, files = _read_folder(folder)
+    try:
+        project = Project.model_validate(declared)
+    except ValidationError as error:
+        raise ConfigError(_sentences(Project, error, files)) from error
+    mistakes = list(dangling_names(project))
+    if mistakes:
+        raise ConfigError(
+            "\n".join(f"{files.get(path.split('.')[0], folder)}: {path}: {what}" for path, what in mistakes)
+        )
+    return project
+
+
+def load_environment(file: Path, variables: Mapping[str, str] | None = None) -> Environment:
+    """Return the environment that a YAML file declares, with the variables of `VARIABLES` winning over it."""
+    declared = _read_file(file)
+    variables = os.environ if variables is None else variables
+    for variable, key in VARIABLES.items():
+        if variables.get(variable):
+            declared[key] = variables[variable]
+    try:
+        return Environment.model_validate(declared)
+    except ValidationError as error:
+        files = dict.fromkeys(declared, file)
+        raise ConfigError(_sentences(Environment, error, files)) from error
+
+
+def _read_folder(folder: Path) -> tuple[dict[str, Any], dict[str, Path]]:
+    if not folder.is_dir():
+        known = ", ".join(sorted(path.name for path in folder.parent.glob("*") if (path / "project.yaml").is_file()))
+        raise ConfigError(f"{folder}: expected the folder of a project, found none; there are: {known or 'none'}")
+    declared: dict[str, Any] = {}
+    files: dict[str, Path] = {}
+    for file in sorted(folder.glob("*.yaml")):
+        for key, value in _read_file(file).items():
+            if key in declared:
+                raise ConfigError(f"{file}: {key}: expected each key in one file, found it in {files[key]} too")
+            declared[key], files[key] = value, file
+    return declared, files
+
+
+def _read_file(file: Path) -> dict[str, Any]:
+    try:
+        content = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise ConfigError(f"{file}: expected a YAML file, found none") from error
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{file}: expected YAML, found what cannot be read: {error}") from error
+    if not isinstance(content or {}, dict):
+        raise ConfigError(f"{file}: expected keys and values, found {type(content).__name__}")
+    return content or {}
+
+
+def _sentences(model: type[BaseModel], error: ValidationError, files: Mapping[str, Path]) -> str:
+    details = error.errors()
+    own = [detail for detail in details if not any(_is_inside(other, detail) for other in details)]
+    return "\n".join(dict.fromkeys(_sentence(model, detail, files) for detail in own))
+
+
+def _is_inside(inner: Any, outer: Any) -> bool:
+    """Tell whether a mistake lies below another one's key, which then only repeats it."""
+    return len(inner["loc"]) > len(outer["loc"]) and inner["loc"][: len(outer["loc"])] == outer["loc"]
+
+
+def _sentence(model: type[BaseModel], detail: Any, files: Mapping[str, Path]) -> str:
+    path = [part for part in detail["loc"] if part != "[key]"]
+    where = f"{files.get(str(path[0]), '') if path else ''}: {'.'.join(str(part) for part in path)}"
+    found = detail.get("input")
+    if detail["type"] == "extra_forbidden":
+        valid = _valid_keys(model, path[:-1])
+        near = difflib.get_close_matches(str(path[-1]), valid, n=1)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        return f"{where}: expected one of {', '.join(sorted(valid))}; found the unknown key {str(path[-1])!r}{hint}"
+    if detail["type"] == "missing":
+        return f"{where}: expected a value, found none"
+    message = detail["msg"].removeprefix("Value error, ")
+    shown = "" if "found" in message or isinstance(found, dict) else f"; found {found!r}"
+    return f"{where}: {message}{shown}"
+
+
+def _valid_keys(model: Any, path: list[Any]) -> list[str]:
+    """Return the keys that are valid at a path below a model, following models inside dicts, tuples and unions."""
+    current: Any = model
+    for part in path:
+        if isinstance(current, type) and issubclass(current, BaseModel):
+            fields = {field.alias or name: field for name, field in current.model_fields.items()}
+            if part in fields:  # else a name inside a mapping, or a place in a list: the model stays the same
+                current = next(_models_in(fields[part].annotation), None)
+    if isinstance(current, type) and issubclass(current, BaseModel):
+        return [field.alias or name for name, field in current.model_fields.items()]
+    return []
+
+
+def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for argument in get_args(annotation):
+        yield from _models_in(argument)

@@ -1,0 +1,54 @@
+"""Names that stand for something the project does not declare: the check across sections, after each model's own."""
+
+import difflib
+from collections.abc import Collection, Iterator
+
+from lambda_core.config.project import Project
+
+Use = tuple[str, str, Collection[str]]
+"""Key path, the name that stands there, and the names that may."""
+
+
+def dangling_names(project: Project) -> Iterator[tuple[str, str]]:
+    """Yield (key path, sentence) for every name that stands for something the project does not declare."""
+    for path, name, declared in [*_in_sources(project), *_in_features(project), *_in_models(project)]:
+        if name not in declared:
+            near = difflib.get_close_matches(name, list(declared), n=1)
+            hint = f"; did you mean {near[0]!r}?" if near else ""
+            yield path, f"expected one of {', '.join(sorted(declared)) or 'nothing declared'}; found {name!r}{hint}"
+
+
+def _in_sources(project: Project) -> Iterator[Use]:
+    for name, source in project.sources.items():
+        columns = source.all_columns
+        for place, column in enumerate(source.unique_key):
+            yield f"sources.{name}.unique_key[{place}]", column, columns
+        if source.event_time is not None:
+            yield f"sources.{name}.event_time", source.event_time, columns
+        for alias, lookup in source.lookups.items():
+            path = f"sources.{name}.lookups.{alias}"
+            yield f"{path}.source", lookup.source, project.sources
+            yield f"{path}.key", lookup.key, source.columns
+            if lookup.source in project.sources:
+                for taken, column in lookup.take.items():
+                    yield f"{path}.take.{taken}", column, project.sources[lookup.source].all_columns
+
+
+def _in_features(project: Project) -> Iterator[Use]:
+    for name, group in project.feature_groups.items():
+        yield f"feature_groups.{name}.source", group.source, project.sources
+        yield f"feature_groups.{name}.entity", group.entity, project.entities
+    for name, feature_set in project.feature_sets.items():
+        yield f"feature_sets.{name}.asked_by", feature_set.asked_by, project.sources
+        for place, group_name in enumerate(feature_set.groups):
+            yield f"feature_sets.{name}.groups[{place}]", group_name, project.feature_groups
+
+
+def _in_models(project: Project) -> Iterator[Use]:
+    for name, label in project.labels.items():
+        yield f"labels.{name}.source", label.source, project.sources
+    for name, model in project.models.items():
+        yield f"models.{name}.feature_set", model.feature_set, project.feature_sets
+        yield f"models.{name}.label", model.label, project.labels
+    for route, model_name in project.serving.routes.items():
+        yield f"serving.routes.{route}", model_name, project.models

@@ -1,0 +1,51 @@
+"""What a run read and wrote: table name and version, worked out around the stage and not inside it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+    from lambda_core.repositories.tables import TableRepository, Transaction
+
+
+@dataclass
+class Lineage:
+    """Tables read and written by one run: name -> version."""
+
+    read: dict[str, int] = field(default_factory=dict)
+    written: dict[str, int] = field(default_factory=dict)
+
+
+class TracedTables:
+    """A table repository that notes every read and write on their way to the real one."""
+
+    def __init__(self, tables: TableRepository, lineage: Lineage) -> None:
+        self._tables = tables
+        self.lineage = lineage
+
+    def exists(self, name: str) -> bool:
+        """Tell whether the table was ever written."""
+        return self._tables.exists(name)
+
+    def read(self, name: str, version: int | None = None) -> DataFrame:
+        """Return the table at a version; the present one is pinned, so that the run's record says what it saw."""
+        frame = self._tables.read(name, version)
+        self.lineage.read[name] = self._tables.version(name) if version is None else version
+        return frame
+
+    def append(self, name: str, frame: DataFrame, transaction: Transaction | None = None) -> int:
+        """Add the frame's rows; note the version."""
+        self.lineage.written[name] = self._tables.append(name, frame, transaction)
+        return self.lineage.written[name]
+
+    def replace(self, name: str, frame: DataFrame) -> int:
+        """Make the frame's rows the table's only ones; note the version."""
+        self.lineage.written[name] = self._tables.replace(name, frame)
+        return self.lineage.written[name]
+
+    def version(self, name: str) -> int:
+        """Return the table's current version."""
+        return self._tables.version(name)

@@ -41,23 +41,6 @@ __all__ = [
 AggregationName = Literal["count", "sum", "mean", "variance", "min", "max", "latest"]
 
 
-    @model_validator(mode="after")
-    def _has_names_of_its_own(self) -> "Source":
-        names = [*self.columns, *self.derive, *(name for lookup in self.lookups.values() for name in lookup.take)]
-        for name in names:
-            if name in RESERVED_COLUMNS:
-                raise ValueError(
-                    f"expected another name than {name!r}, which prepared tables use themselves; "
-                    f"name the column otherwise and say `field: {name}`"
-                )
-            if names.count(name) > 1:
-                raise ValueError(
-                    f"expected each name once among columns, derive and what lookups take, found {name!r} twice; "
-                    f"to correct a column use its `repair`"
-                )
-        return self
-
-
 class Entity(Section):
     """Something that features are about; its key is the values of these columns (string or integer)."""
 

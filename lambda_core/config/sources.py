@@ -7,6 +7,7 @@ from pydantic import Field, model_validator
 from lambda_core.config.section import Milliseconds, Name, Section
 from lambda_core.features.aggregations import Number
 from lambda_core.features.windows import HOUR_MS, MINUTE_MS
+from lambda_core.schemas.tables import RESERVED_COLUMNS
 
 
 class Column(Section):
@@ -14,6 +15,7 @@ class Column(Section):
 
     Attributes:
         type: what the text of the record must be readable as; anything else is quarantined with its position.
+        field: what the record calls it (a CSV header, a JSON key), where that is not the column's own name.
         scale: digits after the point of a decimal (0 to 9); further digits are rounded half up.
         required: whether a missing value is quarantined.
         min, max: bounds, included, in the column's unit; outside is quarantined.
@@ -21,6 +23,7 @@ class Column(Section):
     """
 
     type: Literal["integer", "decimal", "float", "string", "boolean"]
+    field: str | None = None
     scale: int = Field(default=0, ge=0, le=9)
     required: bool = False
     min: float | None = None
@@ -135,4 +138,20 @@ class Source(Section):
             raise ValueError("expected `event_time`: the derived timestamp column that says when an event happened")
         if self.kind == "reference" and not self.unique_key:
             raise ValueError("expected `unique_key`: lookups join a reference by it")
+        return self
+
+    @model_validator(mode="after")
+    def _has_names_of_its_own(self) -> "Source":
+        names = [*self.columns, *self.derive, *(name for lookup in self.lookups.values() for name in lookup.take)]
+        for name in names:
+            if name in RESERVED_COLUMNS:
+                raise ValueError(
+                    f"expected another name than {name!r}, which prepared tables use themselves; "
+                    f"name the column otherwise and say `field: {name}`"
+                )
+            if names.count(name) > 1:
+                raise ValueError(
+                    f"expected each name once among columns, derive and what lookups take, found {name!r} twice; "
+                    f"to correct a column use its `repair`"
+                )
         return self

@@ -21,11 +21,16 @@ RAW_SCHEMA = (
 as offset; their append time is their ingest time. `header` is a CSV file's first line, null elsewhere."""
 
 PREPARED_COLUMNS = (
-    "event_time_ms bigint, period bigint, origin string, `partition` int, `offset` bigint, append_time_ms bigint, "
+    "event_time_ms bigint, period bigint, `partition` int, `offset` bigint, append_time_ms bigint, "
     "batch_id string, unique_id string, duplicate string"
 )
-"""`period` is null for files (always on the batch side); `duplicate` is null for a record that counts, else the rule
-by which it is a declared duplicate: `unique_key` or `log_from`."""
+"""`period` is null for files, whose partition is -1 (always on the batch side); `duplicate` is null for a record that
+counts, else the rule by which it is a declared duplicate: `unique_key` or `log_from`. They stand beside the columns of
+the source, so no source may declare one of `RESERVED_COLUMNS`; `field` gives such a field of a record another name."""
+
+RESERVED_COLUMNS = (
+    "event_time_ms", "period", "partition", "offset", "append_time_ms", "batch_id", "unique_id", "duplicate", "reasons",
+)  # fmt: skip
 
 QUARANTINE_SCHEMA = (
     "source string, origin string, `partition` int, `offset` bigint, append_time_ms bigint, batch_id string, "

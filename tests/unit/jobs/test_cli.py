@@ -1,0 +1,82 @@
+"""The command line: help that teaches, and clear answers to wrong input."""
+
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+from typer.testing import CliRunner
+
+from jobs.cli.main import app
+from jobs.process import guarded
+from jobs.stages import STAGES, between
+from lambda_core.errors import ConfigError
+
+CONF = str(Path(__file__).parents[3] / "conf")
+runner = CliRunner()
+
+
+@pytest.mark.parametrize(
+    "command", ["up", "down", "demo", "batch", "speed", "merge", "score", "serve", "ask", "config"]
+)
+def test_every_command_explains_itself(command: str):
+    result = runner.invoke(app, [command, "--help"])
+
+    assert result.exit_code == 0
+    assert "Usage" in result.output
+
+
+def test_the_stages_are_listed_in_their_order():
+    result = runner.invoke(app, ["batch", "list"])
+
+    assert [line.split()[0] for line in result.output.splitlines()] == list(STAGES)
+
+
+def test_an_unknown_stage_is_answered_with_those_there_are():
+    result = runner.invoke(app, ["batch", "run", "ingestoin"])
+
+    assert result.exit_code == 2
+    assert "ingestoin" in result.output
+
+
+def test_stages_can_be_taken_from_one_to_another():
+    assert list(between("segregation", "evaluation")) == ["segregation", "training", "evaluation"]
+
+
+def test_config_check_counts_what_is_declared():
+    result = runner.invoke(app, ["config", "check", "--conf", CONF])
+
+    assert result.exit_code == 0, result.output
+    assert "No mistake found" in result.output
+
+
+def test_config_show_prints_yaml_without_the_password(monkeypatch):
+    monkeypatch.setenv("REDIS_URL", "redis://:secret@127.0.0.1:1/0")
+
+    result = runner.invoke(app, ["config", "show", "--conf", CONF])
+
+    assert yaml.safe_load(result.output)["environment"]["redis"] == "**********"
+    assert "secret" not in result.output
+
+
+def test_config_schema_is_json_schema():
+    result = runner.invoke(app, ["config", "schema"])
+
+    assert "feature_groups" in json.loads(result.output)["properties"]
+
+
+def test_config_diff_of_an_environment_with_itself_is_empty():
+    result = runner.invoke(app, ["config", "diff", "local", "local", "--conf", CONF])
+
+    assert result.output.strip() == "local and local are the same"
+
+
+def test_a_known_error_is_one_sentence_with_what_to_do(capsys):
+    def work():
+        raise ConfigError("models.yaml: gate: expected a number, found 'high'")
+
+    code = guarded(work)
+
+    said = capsys.readouterr().err
+    assert code == 2
+    assert said.startswith("ConfigError: models.yaml: gate: expected a number, found 'high'\nWhat to do: edit the file")

@@ -1,0 +1,107 @@
+"""Every mistake of the settings is told with file, key path, expected and found, before anything runs."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from lambda_core.config.loading import load_environment, load_project
+from lambda_core.errors import ConfigError
+
+CONF = Path(__file__).parents[4] / "conf"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return Path(shutil.copytree(CONF / "flights", tmp_path / "flights"))
+
+
+def edited(folder: Path, file: str, old: str, new: str) -> str:
+    path = folder / file
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new, 1))
+    with pytest.raises(ConfigError) as caught:
+        load_project(folder)
+    return str(caught.value)
+
+
+def test_the_shipped_project_is_valid():
+    project = load_project(CONF / "flights")
+
+    assert set(project.feature_sets["departure"].groups) == set(project.feature_groups)
+
+
+def test_an_unknown_key_is_named_with_its_path_and_the_nearest_valid_one(folder: Path):
+    message = edited(folder, "models.yaml", "partition_by:", "partitoin_by:")
+
+    assert "models.yaml: models.late_arrival.partitoin_by" in message
+    assert "found the unknown key 'partitoin_by'; did you mean 'partition_by'?" in message
+
+
+def test_all_mistakes_are_told_at_once(folder: Path):
+    (folder / "project.yaml").write_text("project: Flights\nowners: nobody\n")
+
+    with pytest.raises(ConfigError) as caught:
+        load_project(folder)
+
+    assert "project.yaml: project: " in str(caught.value)
+    assert "unknown key 'owners'; did you mean 'owner'?" in str(caught.value)
+
+
+def test_a_duration_that_is_none_says_how_one_looks(folder: Path):
+    message = edited(folder, "project.yaml", "lookback: 2d", "lookback: two days")
+
+    assert "view.lookback: expected a duration like '5 minutes', '2h' or '30d', found 'two days'" in message
+
+
+def test_a_name_that_nothing_declares_is_told_with_the_nearest_one(folder: Path):
+    message = edited(folder, "features.yaml", "entity: route", "entity: rout")
+
+    assert "feature_groups.arrivals_by_route.entity: expected one of" in message
+    assert "found 'rout'; did you mean 'route'?" in message
+
+
+def test_a_key_that_stands_in_two_files_is_refused(folder: Path):
+    (folder / "more.yaml").write_text("labels: {}\n")
+
+    with pytest.raises(ConfigError, match=r"labels: expected each key in one file, found it in .*models.yaml too"):
+        load_project(folder)
+
+
+def test_what_is_no_yaml_is_told_with_its_file(folder: Path):
+    (folder / "models.yaml").write_text("labels: [unclosed\n")
+
+    with pytest.raises(ConfigError, match=r"models\.yaml: expected YAML"):
+        load_project(folder)
+
+
+def test_yaml_never_makes_an_object(folder: Path):
+    (folder / "models.yaml").write_text("labels: !!python/object/apply:os.system ['true']\n")
+
+    with pytest.raises(ConfigError, match="cannot be read"):
+        load_project(folder)
+
+
+def test_a_project_that_is_not_there_lists_those_that_are():
+    with pytest.raises(ConfigError, match="there are: flights"):
+        load_project(CONF / "fligths")
+
+
+def test_variables_win_over_the_file_and_secrets_stay_hidden():
+    variables = {"REDIS_URL": "redis://:secret@127.0.0.1:7000/0", "KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:7001"}
+
+    environment = load_environment(CONF / "environments" / "local.yaml", variables)
+
+    assert environment.kafka == "127.0.0.1:7001"
+    assert environment.redis.get_secret_value().endswith("7000/0")
+    assert "secret" not in repr(environment)
+    assert "secret" not in environment.model_dump_json()
+
+
+def test_an_unknown_key_of_an_environment_is_named(tmp_path: Path):
+    file = tmp_path / "local.yaml"
+    file.write_text("spark: {driver_memroy: 1g}\n")
+
+    with pytest.raises(ConfigError, match=r"local\.yaml: spark\.driver_memroy: .*did you mean 'driver_memory'"):
+        load_environment(file, {})

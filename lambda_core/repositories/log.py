@@ -1,0 +1,191 @@
+"""The log: Kafka's topics, positions and producers. Nothing here ever starts at the end of a topic by default."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
+
+import confluent_kafka as ck
+from confluent_kafka.admin import AdminClient, NewTopic, OffsetSpec  # type: ignore[attr-defined]
+
+from lambda_core.errors import ConfigError, KafkaError, PositionError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+NEVER_MS = 2**31 - 1
+"""The greatest time-out that Kafka's producers take: they wait rather than give up, so no record overtakes another."""
+MAX_MESSAGE_BYTES = 1_000_000
+"""What a broker takes by default, less the room that keys and headers need; greater records go to quarantine."""
+_ANSWER_S = 10.0
+_QUIET = {"log_level": 0}
+"""The client's own log is off: what it would say comes back as an error, and is said once, with what to do."""
+
+
+class Topics(Protocol):
+    """What is known of topics: their ids, partitions and offsets. Offsets are those of the next record to read."""
+
+    def create(self, partitions: Mapping[str, int]) -> None:
+        """Make sure that each topic exists with at least this many partitions."""
+        ...
+
+    def ids(self, topics: Sequence[str]) -> dict[str, str]:
+        """Return topic -> id of those that exist; a topic made again under its name has another id."""
+        ...
+
+    def begins(self, topic: str) -> dict[int, int]:
+        """Return partition -> offset of the first record kept."""
+        ...
+
+    def ends(self, topic: str) -> dict[int, int]:
+        """Return partition -> offset that the next record will get, read uncommitted."""
+        ...
+
+    def at_time(self, topic: str, moment_ms: int) -> dict[int, int | None]:
+        """Return partition -> offset of the first record appended at or after the moment; None where there is none."""
+        ...
+
+
+class KafkaTopics:
+    """The topics of a Kafka cluster.
+
+    Every method raises KafkaError, with the address and what to do, when the broker is away or refuses.
+    """
+
+    def __init__(self, servers: str, answer_s: float = _ANSWER_S) -> None:
+        self._servers = servers
+        self._answer_s = answer_s
+        self._admin = AdminClient({"bootstrap.servers": servers, **_QUIET})
+
+    def create(self, partitions: Mapping[str, int]) -> None:
+        """Make sure that each topic exists with at least this many partitions.
+
+        Raises:
+            ConfigError: when a topic exists with fewer: adding partitions would break the order of its keys.
+        """
+        with kafka_errors(self._servers):
+            existing = self._admin.list_topics(timeout=self._answer_s).topics
+            missing = [
+                NewTopic(name, count, config={"max.message.bytes": "1048588"})
+                for name, count in partitions.items()
+                if name not in existing
+            ]
+            for future in self._admin.create_topics(missing).values() if missing else ():
+                _unless_exists(future)
+        for name, count in partitions.items():
+            found = len(existing[name].partitions) if name in existing else count
+            if found < count:
+                raise ConfigError(
+                    f"topic {name} at {self._servers}: expected at least {count} partitions, found {found}; "
+                    "more partitions mean a new topic in a new epoch, or set speed.topic_partitions to what is there"
+                )
+
+    def ids(self, topics: Sequence[str]) -> dict[str, str]:
+        """Return topic -> id of those that exist."""
+        with kafka_errors(self._servers):
+            existing = self._admin.list_topics(timeout=self._answer_s).topics
+            wanted = [name for name in topics if name in existing]
+            if not wanted:
+                return {}
+            futures = self._admin.describe_topics(ck.TopicCollection(wanted), request_timeout=self._answer_s)
+            return {name: str(future.result().topic_id) for name, future in futures.items()}
+
+    def begins(self, topic: str) -> dict[int, int]:
+        """Return partition -> offset of the first record kept."""
+        return self._offsets(topic, OffsetSpec.earliest())  # type: ignore[no-untyped-call]
+
+    def ends(self, topic: str) -> dict[int, int]:
+        """Return partition -> offset that the next record will get, read uncommitted."""
+        return self._offsets(topic, OffsetSpec.latest())  # type: ignore[no-untyped-call]
+
+    def at_time(self, topic: str, moment_ms: int) -> dict[int, int | None]:
+        """Return partition -> offset of the first record appended at or after the moment; None where there is none."""
+        found = self._offsets(topic, OffsetSpec.for_timestamp(moment_ms))
+        return {partition: None if offset < 0 else offset for partition, offset in found.items()}
+
+    def _offsets(self, topic: str, spec: OffsetSpec) -> dict[int, int]:
+        with kafka_errors(self._servers):
+            listed = self._admin.list_topics(topic, timeout=self._answer_s).topics[topic]
+            if listed.error is not None:
+                raise PositionError(
+                    f"topic {topic} at {self._servers}: expected it to exist, found: {listed.error.str()}"
+                )
+            wanted = {ck.TopicPartition(topic, partition): spec for partition in listed.partitions}
+            futures = self._admin.list_offsets(
+                wanted, isolation_level=ck.IsolationLevel.READ_UNCOMMITTED, request_timeout=self._answer_s
+            )
+            return {place.partition: future.result().offset for place, future in futures.items()}
+
+
+@dataclass
+class MemoryTopics:
+    """Topics that live in memory, for tests: (topic, partition) -> append times of the records, in order of offset."""
+
+    records: dict[str, dict[int, list[int]]] = field(default_factory=dict)
+    generation: dict[str, int] = field(default_factory=dict)
+
+    def create(self, partitions: Mapping[str, int]) -> None:
+        """Make sure that each topic exists."""
+        for name, count in partitions.items():
+            self.records.setdefault(name, {partition: [] for partition in range(count)})
+
+    def ids(self, topics: Sequence[str]) -> dict[str, str]:
+        """Return topic -> id of those that exist."""
+        return {name: f"{name}#{self.generation.get(name, 0)}" for name in topics if name in self.records}
+
+    def begins(self, topic: str) -> dict[int, int]:
+        """Return partition -> offset of the first record kept."""
+        return dict.fromkeys(self.records[topic], 0)
+
+    def ends(self, topic: str) -> dict[int, int]:
+        """Return partition -> offset that the next record will get."""
+        return {partition: len(times) for partition, times in self.records[topic].items()}
+
+    def at_time(self, topic: str, moment_ms: int) -> dict[int, int | None]:
+        """Return partition -> offset of the first record appended at or after the moment; None where there is none."""
+        return {
+            partition: next((place for place, time_ms in enumerate(times) if time_ms >= moment_ms), None)
+            for partition, times in self.records[topic].items()
+        }
+
+
+def producer(servers: str) -> Any:
+    """Return a producer that keeps order, is acknowledged by all replicas, and never gives up."""
+    settings = {"enable.idempotence": True, "acks": "all", "delivery.timeout.ms": NEVER_MS, "linger.ms": 0}
+    return ck.Producer({"bootstrap.servers": servers, **settings, **_QUIET})
+
+
+def consumer(servers: str, topic: str, positions: Mapping[int, int]) -> Any:
+    """Return a consumer of exactly these partitions, each from its given offset; an offset that is gone is an error."""
+    settings = {
+        "group.id": f"mainstem.{topic}",  # demanded by the client; positions are never kept there
+        "enable.auto.commit": False,
+        "auto.offset.reset": "error",
+        "fetch.wait.max.ms": 100,
+        "queued.max.messages.kbytes": 16_384,
+    }
+    client = ck.Consumer({"bootstrap.servers": servers, **settings, **_QUIET})
+    client.assign([ck.TopicPartition(topic, partition, offset) for partition, offset in positions.items()])
+    return client
+
+
+@contextmanager
+def kafka_errors(servers: str) -> Iterator[None]:
+    """Turn the client's errors into KafkaError: where, what was found, what to do."""
+    try:
+        yield
+    except ck.KafkaException as error:
+        found = error.args[0].str() if error.args else str(error)
+        raise KafkaError(
+            f"Kafka at {servers}: expected an answer, found: {found}; "
+            "start it (`mainstem up`) or correct KAFKA_BOOTSTRAP_SERVERS"
+        ) from error
+
+
+def _unless_exists(future: Any) -> None:
+    try:
+        future.result()
+    except ck.KafkaException as error:
+        if error.args[0].code() != ck.KafkaError.TOPIC_ALREADY_EXISTS:
+            raise

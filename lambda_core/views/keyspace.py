@@ -9,7 +9,7 @@
     ms:<project>:{<group>:<entity>}:b:<generation>        batch value (see `packing`)
     ms:<project>:{<group>:<entity>}:s:<epoch>:<period>    speed hash (see `speed`)
     ms:<project>:{<group>:<entity>}:i:<epoch>             index of periods that exist (sorted set)
-    ms:<project>:{<group>:<entity>}:u:<epoch>:<bucket>    unique keys seen, by bucket of append time (hash)
+    ms:<project>:{<group>:<entity>}:u:<epoch>             unique keys seen: append time and offset of the copy kept (hash)
 
 An *epoch* is `<definition id>.<rebuild number>`. Entities come escaped (see `features.keys`): no braces, no colons.
 """
@@ -47,15 +47,19 @@ class Keyspace:
 
     def speed(self, group: str, entity: str, epoch: str, period: int) -> str:
         """Return the key of one period's speed hash."""
-        return f"{self.entity(group, entity)}:s:{epoch}:{period}"
+        return f"{self.speed_prefix(group, entity, epoch)}{period}"
+
+    def speed_prefix(self, group: str, entity: str, epoch: str) -> str:
+        """Return the common prefix of the entity's speed hashes; the period follows."""
+        return f"{self.entity(group, entity)}:s:{epoch}:"
 
     def periods(self, group: str, entity: str, epoch: str) -> str:
         """Return the key of the index of the entity's periods."""
         return f"{self.entity(group, entity)}:i:{epoch}"
 
-    def seen(self, group: str, entity: str, epoch: str, bucket: int) -> str:
-        """Return the key of the unique keys seen in one bucket of append time."""
-        return f"{self.entity(group, entity)}:u:{epoch}:{bucket}"
+    def seen(self, group: str, entity: str, epoch: str) -> str:
+        """Return the key of the unique keys seen."""
+        return f"{self.entity(group, entity)}:u:{epoch}"
 
     def model(self, model: str) -> str:
         """Return the key of a model's pointer."""

@@ -1,17 +1,23 @@
 -- The fenced merge of updates into one period's hash. The rule, and the layout of the hash, is views/speed.py;
--- one contract test holds both to the same bytes.
+-- one contract test holds both to the same bytes. views/script.py makes the keys and arguments.
 --
--- KEYS: 1 speed hash, 2 index of periods, 3 unique keys seen in this bucket, 4 in the bucket before, 5 epoch mark
--- ARGV: 1 epoch, 2 period, 3 merge plan (operators joined by spaces), 4 hops in ms (joined by spaces), 5 ring size K,
---       6 duplicate horizon in ms, 7 life of a bucket of unique keys in seconds,
---       8 updates, MessagePack: array of {partition, offset, append_ms, event_ms, unique or "", row}
--- Returns {applied, fenced, duplicates}; raises EPOCH when this Redis does not hold the epoch.
+-- KEYS: 1 speed hash, 2 index of periods, 3 unique keys seen, 4 epoch mark
+-- ARGV: 1 epoch, 2 period, 3 first period retained, 4 merge plan, 5 hops in ms (both joined by spaces), 6 ring size K,
+--       7 duplicate horizon in ms, 8 updates, MessagePack: array of {partition, offset, append_ms, event_ms,
+--       unique or "", row}
+-- Returns {applied, fenced, duplicates, dropped}; raises EPOCH when this Redis does not hold the epoch.
+--
+-- What is before the first period retained is dropped, counted: both views hold it. Its unique keys are remembered, so
+-- that a rebuild that begins one duplicate horizon earlier knows the copies of what it will count.
 --
 -- Order of the writes, which is the guarantee: the index first (an indexed period without hash is empty), then the
 -- unique keys (with the position of the copy kept, so that the copy itself is no duplicate of itself when it is
--- re-applied), then, in one HSET, all new values together with the fence.
+-- re-applied), then, in one HSET, all new values together with the fence that they are guarded by. A call with so many
+-- updates that one HSET cannot hold their fields writes them in turns, each with its own fence.
 
 local LIMIT_DIGITS = 38
+local MAX_FIELDS = 3000
+local INFINITY = 1 / 0
 
 local function split(text)
   local parts = {}
@@ -98,15 +104,22 @@ local function add_integers(a, b)
   return (sign < 0 and digits ~= '0') and '-' .. digits or digits
 end
 
+-- Floats as texts of 17 digits; what is no longer finite is the error state.
+local function float_of(text)
+  return text == '!' and INFINITY or tonumber(text)
+end
+
 local function float_text(x)
+  if x ~= x or x == INFINITY or x == -INFINITY then return '!' end
   return string.format('%.17g', x + 0.0)
 end
 
 local function chan(left, right, at)
   local n_left, n_right = tonumber(left[at]), tonumber(right[at])
-  local n, delta = n_left + n_right, tonumber(right[at + 1]) - tonumber(left[at + 1])
-  local mean = tonumber(left[at + 1]) + delta * n_right / n
-  local m2 = tonumber(left[at + 2]) + tonumber(right[at + 2]) + delta * delta * n_left * n_right / n
+  local mean_left = float_of(left[at + 1])
+  local n, delta = n_left + n_right, float_of(right[at + 1]) - mean_left
+  local mean = mean_left + delta * n_right / n
+  local m2 = float_of(left[at + 2]) + float_of(right[at + 2]) + delta * delta * n_left * n_right / n
   return string.format('%.0f', n), float_text(mean), float_text(m2)
 end
 
@@ -120,7 +133,7 @@ end
 
 local merge_one = {
   ['i+'] = add_integers,
-  ['f+'] = function(a, b) return float_text(tonumber(a) + tonumber(b)) end,
+  ['f+'] = function(a, b) return float_text(float_of(a) + float_of(b)) end,
   ['i<'] = function(a, b) return compare_integers(a, b) <= 0 and a or b end,
   ['i>'] = function(a, b) return compare_integers(a, b) >= 0 and a or b end,
   ['f<'] = function(a, b) return tonumber(a) <= tonumber(b) and a or b end,
@@ -161,109 +174,138 @@ local function earliest(meta)
 end
 
 local epoch, period = ARGV[1], ARGV[2]
-if redis.call('SISMEMBER', KEYS[5], epoch) == 0 then
+if redis.call('SISMEMBER', KEYS[4], epoch) == 0 then
   return redis.error_reply('EPOCH this Redis does not hold epoch ' .. epoch)
 end
-local plan, hops = split(ARGV[3]), split(ARGV[4])
-local ring, horizon = tonumber(ARGV[5]), tonumber(ARGV[6])
+local plan, hops = split(ARGV[4]), split(ARGV[5])
+local ring, horizon = tonumber(ARGV[6]), tonumber(ARGV[7])
 local updates = cmsgpack.unpack(ARGV[8])
+local dropping = tonumber(period) < tonumber(ARGV[3])
 
-local packed_meta = redis.call('HGET', KEYS[1], 'm')
-local meta = packed_meta and cmsgpack.unpack(packed_meta) or { -1 }
-local fence, rows, tiles, kept = {}, {}, {}, {}
-local applied, fenced, duplicates = 0, 0, 0
-
-local function fence_of(partition)
-  if fence[partition] == nil then
-    fence[partition] = tonumber(redis.call('HGET', KEYS[1], 'f:' .. partition) or '-1')
+-- What the hash and the unique keys hold now: one HMGET each.
+local names, partitions, uniques = { 'm' }, {}, {}
+for _, update in ipairs(updates) do
+  local partition = update[1]
+  if not partitions[partition] then
+    partitions[partition] = #names + 1
+    names[#names + 1] = 'f:' .. partition
   end
-  return fence[partition]
+  if update[5] ~= '' then uniques[#uniques + 1] = partition .. ':' .. update[5] end
 end
+local held = redis.call('HMGET', KEYS[1], unpack(names))
+local meta = held[1] and cmsgpack.unpack(held[1]) or { -1 }
+local fence, moved, rows, tiles, kept, kept_now = {}, {}, {}, {}, {}, {}
+for partition, place in pairs(partitions) do fence[partition] = tonumber(held[place] or '-1') end
+if #uniques > 0 then
+  for place, text in ipairs(redis.call('HMGET', KEYS[3], unpack(uniques))) do kept[uniques[place]] = text end
+end
+local applied, fenced, duplicates, changed = 0, 0, 0, 0
 
 local function is_duplicate(update)
-  local unique = update[5]
-  if unique == '' then return false end
-  local own = string.format('%.0f:%.0f:%.0f', update[3], update[1], update[2])
-  local last = kept[unique] or redis.call('HGET', KEYS[3], unique) or redis.call('HGET', KEYS[4], unique)
+  if update[5] == '' then return false end
+  local unique = update[1] .. ':' .. update[5]
+  local last = kept[unique]
   if last then
-    local append, partition, offset = string.match(last, '^(%-?%d+):(%d+):(%d+)$')
-    local itself = tonumber(partition) == update[1] and tonumber(offset) == update[2]
-    if not itself and update[3] - tonumber(append) <= horizon then return true end
+    local append, offset = string.match(last, '^(%-?%d+):(%d+)$')
+    if tonumber(offset) ~= update[2] and update[3] - tonumber(append) <= horizon then return true end
   end
-  kept[unique] = own
+  kept[unique] = string.format('%.0f:%.0f', update[3], update[2])
+  kept_now[unique] = kept[unique]
+  changed = changed + 1
   return false
 end
 
-local function row_at(place)
-  return rows[place] or cmsgpack.unpack(redis.call('HGET', KEYS[1], 'e:' .. place))
+local function tile_names(event_ms)
+  local named = {}
+  for place, hop in ipairs(hops) do
+    named[place] = string.format('t:%s:%.0f', hop, event_ms - event_ms % tonumber(hop))
+  end
+  return named
 end
 
-local function fold(event_ms, row)
+-- Folds a row into its tile of every hop; without a row, the row of the single event at `place`.
+local function fold(event_ms, row, place)
   if event_ms > meta[1] then meta[1] = event_ms end
-  for _, hop in ipairs(hops) do
-    local start = event_ms - event_ms % tonumber(hop)
-    local name = string.format('t:%s:%.0f', hop, start)
-    local tile = tiles[name]
-    if not tile then
-      local stored = redis.call('HGET', KEYS[1], name)
-      tile = stored and cmsgpack.unpack(stored)
+  local named, missing = tile_names(event_ms), {}
+  for _, name in ipairs(named) do
+    if tiles[name] == nil then missing[#missing + 1] = name end
+  end
+  row = row or rows[place]
+  if not row then missing[#missing + 1] = 'e:' .. place end
+  if #missing > 0 then
+    local stored = redis.call('HMGET', KEYS[1], unpack(missing))
+    row = row or cmsgpack.unpack(stored[#missing])
+    for at, name in ipairs(missing) do
+      if string.sub(name, 1, 1) == 't' then
+        tiles[name] = stored[at] and cmsgpack.unpack(stored[at]) or false
+        changed = changed + 1
+      end
     end
-    tiles[name] = tile and merge_rows(plan, tile, row) or row
+  end
+  for _, name in ipairs(named) do
+    tiles[name] = tiles[name] and merge_rows(plan, tiles[name], row) or row
   end
 end
 
+local function keep_or_fold(partition, offset, event_ms, row)
+  local at = #meta + 1
+  if (#meta - 1) / 3 >= ring then
+    at = earliest(meta)
+    local d = meta[at] - event_ms
+    if d == 0 then d = meta[at + 1] - partition end
+    if d == 0 then d = meta[at + 2] - offset end
+    if d >= 0 then return fold(event_ms, row) end
+    fold(meta[at], nil, (at - 2) / 3)
+  end
+  meta[at], meta[at + 1], meta[at + 2] = event_ms, partition, offset
+  rows[(at - 2) / 3] = row
+  changed = changed + 1
+end
+
+local function remember()
+  local seen = {}
+  for unique, own in pairs(kept_now) do
+    seen[#seen + 1] = unique
+    seen[#seen + 1] = own
+  end
+  if #seen > 0 then redis.call('HSET', KEYS[3], unpack(seen)) end
+  kept_now = {}
+end
+
+local function write()
+  local fields = { 'm', cmsgpack.pack(meta) }
+  local function add(name, value)
+    fields[#fields + 1] = name
+    fields[#fields + 1] = value
+  end
+  for partition, offset in pairs(moved) do add('f:' .. partition, string.format('%.0f', offset)) end
+  for place, row in pairs(rows) do add('e:' .. place, cmsgpack.pack(row)) end
+  for name, row in pairs(tiles) do add(name, cmsgpack.pack(row)) end
+  redis.call('ZADD', KEYS[2], period, period)
+  remember()
+  redis.call('HSET', KEYS[1], unpack(fields))
+  moved, rows, tiles, changed = {}, {}, {}, 0
+end
+
+if dropping then
+  for _, update in ipairs(updates) do is_duplicate(update) end
+  remember()
+  return { 0, 0, 0, #updates }
+end
 for _, update in ipairs(updates) do
-  local partition, offset, event_ms, row = update[1], update[2], update[4], update[6]
-  if offset <= fence_of(partition) then
+  local partition, offset = update[1], update[2]
+  if offset <= fence[partition] then
     fenced = fenced + 1
   else
-    fence[partition] = offset
+    fence[partition], moved[partition] = offset, offset
     if is_duplicate(update) then
       duplicates = duplicates + 1
     else
       applied = applied + 1
-      local singles = (#meta - 1) / 3
-      local at = #meta + 1
-      if singles >= ring then
-        local place = earliest(meta)
-        local d = meta[place] - event_ms
-        if d == 0 then d = meta[place + 1] - partition end
-        if d == 0 then d = meta[place + 2] - offset end
-        if d < 0 then
-          fold(meta[place], row_at((place - 2) / 3))
-          at = place
-        else
-          fold(event_ms, row)
-          at = nil
-        end
-      end
-      if at then
-        meta[at], meta[at + 1], meta[at + 2] = event_ms, partition, offset
-        rows[(at - 2) / 3] = row
-      end
+      keep_or_fold(partition, offset, update[4], update[6])
+      if changed > MAX_FIELDS then write() end
     end
   end
 end
-
-if applied + duplicates > 0 then
-  local fields = { 'm', cmsgpack.pack(meta) }
-  for partition, offset in pairs(fence) do
-    if offset >= 0 then
-      fields[#fields + 1] = 'f:' .. partition
-      fields[#fields + 1] = string.format('%.0f', offset)
-    end
-  end
-  for place, row in pairs(rows) do
-    fields[#fields + 1] = 'e:' .. place
-    fields[#fields + 1] = cmsgpack.pack(row)
-  end
-  for name, row in pairs(tiles) do
-    fields[#fields + 1] = name
-    fields[#fields + 1] = cmsgpack.pack(row)
-  end
-  redis.call('ZADD', KEYS[2], period, period)
-  for unique, own in pairs(kept) do redis.call('HSET', KEYS[3], unique, own) end
-  if next(kept) then redis.call('EXPIRE', KEYS[3], ARGV[7]) end
-  redis.call('HSET', KEYS[1], unpack(fields))
-end
-return { applied, fenced, duplicates }
+if next(moved) then write() end
+return { applied, fenced, duplicates, 0 }

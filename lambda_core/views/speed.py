@@ -32,20 +32,24 @@ NOTHING_FOLDED = -1
 
 @dataclass
 class SeenKeys:
-    """Unique keys of one (feature group, entity), with append time and position of the copy last kept."""
+    """Unique keys of one (feature group, entity), with append time and offset of the copy last kept.
+
+    Copies are copies on one source partition: offsets of two partitions have no order, and so no first. Whoever sends
+    the copies of an event to several partitions sends several events (counted and named by the batch layer).
+    """
 
     horizon_ms: int
-    kept: dict[str, tuple[int, int, int]] = field(default_factory=dict)
+    kept: dict[tuple[int, str], tuple[int, int]] = field(default_factory=dict)
 
     def is_duplicate(self, update: Update) -> bool:
         """Tell whether the update is a later copy within the horizon of the one kept; if not, keep it."""
-        if update.unique is None:
+        if not update.unique:
             return False
-        kept = self.kept.get(update.unique)
-        own = (update.append_ms, update.partition, update.offset)
-        if kept is not None and kept[1:] != own[1:] and update.append_ms - kept[0] <= self.horizon_ms:
+        key = (update.partition, update.unique)
+        append_ms, offset = self.kept.get(key, (0, update.offset))
+        if offset != update.offset and update.append_ms - append_ms <= self.horizon_ms:
             return True
-        self.kept[update.unique] = own
+        self.kept[key] = (update.append_ms, update.offset)
         return False
 
 

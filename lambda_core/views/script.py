@@ -1,0 +1,100 @@
+"""The calls of the Redis scripts: which updates go together, and the keys and arguments of each call.
+
+The order is part of the guarantee. One entity's updates are applied in the order of their offsets, across periods too:
+otherwise a reader could see offset 11 without 10 and name 11, and of two copies of an event the later could be kept.
+So `merge_calls` puts into one call only updates that follow each other in the same period.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from lambda_core.features.definition import Definition, FeatureGroup
+from lambda_core.schemas.messages import Update
+from lambda_core.views.keyspace import Keyspace
+
+MERGE = (Path(__file__).parent / "merge.lua").read_text()
+"""Applies updates to one period's hash; returns [applied, fenced, duplicates, dropped], or raises EPOCH."""
+READ = (Path(__file__).parent / "read.lua").read_text()
+"""Reads one entity's batch value and speed hashes in one atomic step."""
+RELEASE = (Path(__file__).parent / "release.lua").read_text()
+"""Lets go of one entity's periods before the first one retained."""
+
+
+@dataclass(frozen=True)
+class ScriptCall:
+    """One call of a script: its keys, all of one (group, entity) but for the epoch mark, and its arguments."""
+
+    keys: list[str]
+    args: list[str | int | bytes]
+    updates: int = 0
+
+
+@dataclass(frozen=True)
+class Scripts:
+    """The scripts' calls for one definition and epoch.
+
+    Attributes:
+        first_period: the first period that the current or the previous view leaves to the speed view (see
+            `Pointer.retained_horizon`); updates before it are dropped and counted.
+    """
+
+    definition: Definition
+    keys: Keyspace
+    epoch: str
+    first_period: int = 0
+
+    def period(self, append_ms: int) -> int:
+        """Return the period of a record appended at this time."""
+        return append_ms // self.definition.project.view.period_ms
+
+    def merge_calls(self, updates: Iterable[Update]) -> list[ScriptCall]:
+        """Return the calls of `MERGE` for updates given in the order of the log; send them in this order."""
+        runs: list[tuple[tuple[str, str, int], list[Update]]] = []
+        newest: dict[tuple[str, str], int] = {}
+        for update in updates:
+            own = (update.group, update.entity, self.period(update.append_ms))
+            place = newest.get(own[:2])
+            if place is not None and runs[place][0] == own:
+                runs[place][1].append(update)
+            else:
+                newest[own[:2]] = len(runs)
+                runs.append((own, [update]))
+        return [
+            self._merge(self.definition.groups[group], entity, period, run) for (group, entity, period), run in runs
+        ]
+
+    def read_call(self, group: str, entity: str, generation: str, horizon: int) -> ScriptCall:
+        """Return the call of `READ` for one (group, entity) under a published view."""
+        keys = [self.keys.batch(group, entity, generation), self.keys.periods(group, entity, self.epoch)]
+        return ScriptCall(keys, [self.keys.speed_prefix(group, entity, self.epoch), horizon])
+
+    def release_call(self, group: str, entity: str, seconds: int) -> ScriptCall:
+        """Return the call of `RELEASE` for one (group, entity): what is before `first_period` lives `seconds` more."""
+        forget_ms = self.first_period * self.definition.project.view.period_ms - self._horizon_ms(group)
+        keys = [self.keys.periods(group, entity, self.epoch), self.keys.seen(group, entity, self.epoch)]
+        return ScriptCall(
+            keys, [self.keys.speed_prefix(group, entity, self.epoch), self.first_period, forget_ms, seconds]
+        )
+
+    def _horizon_ms(self, group: str) -> int:
+        return self.definition.project.sources[self.definition.groups[group].source].duplicate_horizon_ms
+
+    def _merge(self, group: FeatureGroup, entity: str, period: int, run: Sequence[Update]) -> ScriptCall:
+        keys = [
+            self.keys.speed(group.name, entity, self.epoch, period),
+            self.keys.periods(group.name, entity, self.epoch),
+            self.keys.seen(group.name, entity, self.epoch),
+            self.keys.mark,
+        ]
+        packed = msgspec.msgpack.encode(
+            [(one.partition, one.offset, one.append_ms, one.event_ms, one.unique or "", one.row) for one in run]
+        )
+        plan, hops = " ".join(group.plan), " ".join(map(str, group.hops_ms))
+        ring = self.definition.project.view.ring
+        horizon_ms = self._horizon_ms(group.name)
+        return ScriptCall(
+            keys, [self.epoch, period, self.first_period, plan, hops, ring, horizon_ms, packed], updates=len(run)
+        )

@@ -1,0 +1,93 @@
+"""The merge worker's side of Redis: updates go in through `merge.lua`, fenced; positions are kept beside the data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, cast
+
+from lambda_core.repositories.store import Script, answering, call_all
+from lambda_core.views.script import MERGE, Scripts
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    import redis
+
+    from lambda_core.features.definition import Definition
+    from lambda_core.schemas.messages import Update
+    from lambda_core.views.keyspace import Keyspace
+
+
+@dataclass(frozen=True)
+class MergeCounts:
+    """What became of updates.
+
+    Attributes:
+        applied: counted in a period's hash. fenced: applied before. duplicates: later copies of a unique key.
+        dropped: of periods that the current and the previous batch view hold.
+    """
+
+    applied: int = 0
+    fenced: int = 0
+    duplicates: int = 0
+    dropped: int = 0
+
+    def __add__(self, other: MergeCounts) -> MergeCounts:
+        return MergeCounts(
+            self.applied + other.applied,
+            self.fenced + other.fenced,
+            self.duplicates + other.duplicates,
+            self.dropped + other.dropped,
+        )
+
+
+class MergeStore:
+    """Applies updates of one definition, each at most once.
+
+    Takes a client without retries (`connect(url, retries=0)`): after a lost connection the worker itself reads its
+    positions again and goes back to the oldest before it applies anything.
+    """
+
+    def __init__(self, client: redis.Redis, keys: Keyspace, definition: Definition) -> None:
+        self._client = client
+        self._keys = keys
+        self._definition = definition
+        self._script = Script(client, MERGE)
+        self._script.load()
+
+    def apply(self, epoch: str, updates: Iterable[Update], first_period: int = 0) -> MergeCounts:
+        """Apply updates, given in the order of the log, in one round trip of atomic, fenced calls.
+
+        `first_period` is the first one retained (`Pointer.retained_horizon`).
+
+        Raises:
+            EpochError: when this Redis does not hold the epoch: stop applying.
+            StoreError: when any reply is an error or missing. What was applied before it is fenced when sent again.
+        """
+        calls = Scripts(self._definition, self._keys, epoch, first_period).merge_calls(updates)
+        replies = call_all(self._client, self._script, calls)
+        counts = MergeCounts()
+        for reply in replies:
+            counts += MergeCounts(*reply)
+        return counts
+
+    def positions(self, topic: str, partitions: Sequence[int]) -> dict[int, int]:
+        """Return the next offset to read of each partition of the updates topic that has one kept."""
+        if not partitions:
+            return {}
+        with answering(self._client):
+            kept = cast("list[bytes | None]", self._client.mget([self._keys.worker(topic, p) for p in partitions]))
+        return {
+            partition: int(offset) for partition, offset in zip(partitions, kept, strict=True) if offset is not None
+        }
+
+    def keep_positions(self, topic: str, positions: Mapping[int, int]) -> None:
+        """Keep the next offset of each partition; to be called only once `apply` has returned for all before it."""
+        if positions:
+            with answering(self._client):
+                self._client.mset({self._keys.worker(topic, p): offset for p, offset in positions.items()})
+
+    def run_id(self) -> str:
+        """Return the id of the server's process: another one than before means positions must be read again."""
+        with answering(self._client):
+            return str(self._client.info("server")["run_id"])

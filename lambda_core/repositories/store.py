@@ -1,0 +1,148 @@
+"""The connection to Redis that every adapter of the store shares: explicit time-outs, plain errors, loaded scripts.
+
+What an adapter raises is a `StoreError` that names the address (never the password) and what to do. Adapters:
+`merge_store` (the merge worker's side), `view_store` (the reading side), `model_store` (models, scores, definitions),
+`pointers` (what is current).
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from hashlib import sha1
+from typing import TYPE_CHECKING, Any, cast
+
+import redis
+import structlog
+from redis.backoff import ExponentialBackoff
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import NoPermissionError, NoScriptError, ResponseError
+from redis.exceptions import TimeoutError as RedisTimeoutError
+from redis.retry import Retry
+
+from lambda_core.errors import EpochError, StoreError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from lambda_core.views.script import ScriptCall
+
+CONNECT_SECONDS = 2.0
+ANSWER_SECONDS = 5.0
+
+
+def connect(url: str, answer_seconds: float = ANSWER_SECONDS, retries: int = 1) -> redis.Redis:
+    """Return a client of a Redis that forgets nothing it was given.
+
+    Args:
+        url: `redis://[user:password@]host:port/database`.
+        answer_seconds: how long to wait for a reply; a reader chooses less than its deadline.
+        retries: how often a command is sent again over a new connection after the old one broke, never after a
+            time-out. The merge worker takes 0: after a broken connection it reads its positions again.
+
+    Raises:
+        StoreError: when nothing answers there, or when it may evict keys.
+    """
+    client = redis.Redis.from_url(
+        url,
+        protocol=2,  # the one every Redis and proxy speaks; version 3 would add a greeting and push messages
+        socket_timeout=answer_seconds,
+        socket_connect_timeout=min(CONNECT_SECONDS, answer_seconds),
+        socket_keepalive=True,
+        retry=Retry(ExponentialBackoff(cap=0.05, base=0.005), retries, supported_errors=(RedisConnectionError,)),
+    )
+    refuse_eviction(client)
+    return client
+
+
+def refuse_eviction(client: redis.Redis) -> None:
+    """Refuse a Redis that may evict keys: an evicted period would be a wrong answer, not a miss.
+
+    Raises:
+        StoreError: when its policy is another than `noeviction`.
+    """
+    with answering(client):
+        try:
+            settings = cast("dict[str, Any]", client.config_get("maxmemory-policy"))
+        except (NoPermissionError, ResponseError) as error:
+            structlog.get_logger().warning("eviction policy unknown: CONFIG GET is forbidden", reason=str(error))
+            return
+    policy = settings.get("maxmemory-policy", "noeviction")
+    if policy != "noeviction":
+        raise StoreError(
+            f"Redis at {address(client)}: expected maxmemory-policy noeviction, found {policy}; "
+            "what it evicts would be missing from answers: CONFIG SET maxmemory-policy noeviction"
+        )
+
+
+def address(client: redis.Redis) -> str:
+    """Return where a client's server is, without user and password."""
+    where = client.connection_pool.connection_kwargs
+    if "path" in where:
+        return str(where["path"])
+    return f"{where.get('host', 'localhost')}:{where.get('port', 6379)}/{where.get('db', 0)}"
+
+
+@contextmanager
+def answering(client: redis.Redis) -> Iterator[None]:
+    """Turn what the client raises into a `StoreError` that says where, what and what to do."""
+    try:
+        yield
+    except (RedisConnectionError, RedisTimeoutError) as error:
+        away = "does not answer in time" if isinstance(error, RedisTimeoutError) else "cannot be reached"
+        raise StoreError(
+            f"Redis at {address(client)} {away} ({type(error).__name__}); check REDIS_URL, or start it: mainstem up"
+        ) from error
+    except redis.RedisError as error:
+        raise refused(client, error) from error
+
+
+def refused(client: redis.Redis, error: Exception) -> StoreError:
+    """Return the error for a reply that is one: `EpochError` when the script missed its epoch's mark."""
+    if str(error).startswith("EPOCH"):
+        return EpochError(
+            f"Redis at {address(client)}: {error}; it was emptied or went back in time: publish the batch view again "
+            "and rebuild the speed view"
+        )
+    return StoreError(f"Redis at {address(client)} refused: {error}")
+
+
+class Script:
+    """One script of the views, called by its hash; loaded again whenever a server does not know it."""
+
+    def __init__(self, client: redis.Redis, text: str) -> None:
+        self._client = client
+        self._text = text
+        # Redis names scripts so; nothing rests on the hash being hard to forge.
+        self.sha = sha1(text.encode(), usedforsecurity=False).hexdigest()
+
+    def load(self) -> None:
+        """Give the script to the server."""
+        with answering(self._client):
+            self._client.script_load(self._text)
+
+
+def call_all(client: redis.Redis, script: Script, calls: Sequence[ScriptCall]) -> list[Any]:
+    """Send calls of a script in one round trip, in their order; return every reply.
+
+    A server that was restarted or flushed of its scripts is given the script, and the calls from the first refused one
+    on are sent again: the fence makes a repeated call harmless.
+
+    Raises:
+        EpochError: when the epoch's mark is missing. StoreError: when any reply is another error.
+    """
+    replies = _send(client, script, calls)
+    unknown = next((place for place, reply in enumerate(replies) if isinstance(reply, NoScriptError)), None)
+    if unknown is not None:
+        script.load()
+        replies = replies[:unknown] + _send(client, script, calls[unknown:])
+    for reply in replies:
+        if isinstance(reply, Exception):
+            raise refused(client, reply)
+    return replies
+
+
+def _send(client: redis.Redis, script: Script, calls: Sequence[ScriptCall]) -> list[Any]:
+    with answering(client), client.pipeline(transaction=False) as pipeline:
+        for call in calls:
+            pipeline.evalsha(script.sha, len(call.keys), *call.keys, *call.args)
+        return pipeline.execute(raise_on_error=False)

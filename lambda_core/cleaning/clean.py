@@ -1,0 +1,156 @@
+"""What a record becomes: the one function that batch and stream share.
+
+What happens to a row, in this order; each step sees only the row, its position and its append time:
+
+1. Texts      null_values become null.
+2. As read    every text becomes a value of its column's type; what is unreadable is a reason.
+3. Repaired   every `repair` is worked out over the columns as read; then required, min and max are reasons.
+4. Looked up  each lookup is a left join with a prepared reference, sent to every executor.
+5. Derived    in order of declaration; each may use those before it; same reasons as for the record's own columns.
+6. Timed      event_time_ms; missing, before the first year, beyond append time and tolerance are reasons.
+7. Ruled      every row rule that is false is a reason.
+8. Named      unique_id; duplicate by `log_from`. (By `unique_key` needs more rows than one: preparation, the store.)
+
+Projections and broadcast joins only, so that the same plan runs in Real-Time Mode.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import TYPE_CHECKING
+
+from pyspark.sql import functions as F  # noqa: N812 - as Spark's own documentation names it
+from pyspark.sql import types as T  # noqa: N812
+
+from lambda_core.cleaning import reasons
+from lambda_core.cleaning.conversions import from_text, from_value
+from lambda_core.cleaning.deriving import derive, possible
+from lambda_core.cleaning.expressions import analyse
+from lambda_core.cleaning.looking_up import look_up
+from lambda_core.cleaning.reading import BROKEN, FIELDS
+from lambda_core.errors import ConfigError
+from lambda_core.features.keys import entity_key_sql
+
+if TYPE_CHECKING:
+    from pyspark.sql import Column, DataFrame
+
+    from lambda_core.config.project import Project
+    from lambda_core.config.sources import Source
+
+LOG_FROM = "log_from"
+"""The declared duplicate of a record that the other of file and topic counts."""
+
+
+def clean(project: Project, source_name: str, frame: DataFrame, references: dict[str, DataFrame]) -> DataFrame:
+    """Return the source's columns with what the record's position, time and rules say of it.
+
+    Args:
+        project: the validated project.
+        source_name: the source whose records these are.
+        frame: what `read_fields` returns; one row a record.
+        references: for each reference that a lookup joins, its prepared rows that count (`read_references`).
+
+    Returns:
+        One row a record: the source's columns in order of declaration, `event_time_ms`, `partition`, `offset`,
+        `append_time_ms`, `unique_id`, `duplicate` (null or `log_from`), `reasons` (empty where the record is accepted),
+        and `batch_id` and columns with a leading underscore as they came in.
+
+    Raises:
+        ConfigError: when an expression or a lookup cannot work, with its key path.
+    """
+    source, path = project.sources[source_name], f"sources.{source_name}"
+    carried = [name for name in frame.columns if name != FIELDS]
+    found: list[Column] = []
+    frame = _read(source, frame, carried, found)
+    frame = _repair(source, frame, path, found)
+    frame = look_up(project, source_name, frame, references)
+    frame = derive(source, frame, path, found)
+    frame = _time(source, frame, path, found)
+    frame = _rule(source, frame, path, found)
+    return _name(source, frame, carried, found)
+
+
+def _read(source: Source, frame: DataFrame, carried: list[str], found: list[Column]) -> DataFrame:
+    nulls = list(source.null_values)
+    texts = []
+    for name in source.columns:
+        text = F.col(f"{FIELDS}.{name}")
+        texts.append((F.when(~text.isin(nulls), text) if nulls else text).alias(f"_text_{name}"))
+    frame = frame.select(*carried, *texts)
+    for name, column in source.columns.items():
+        as_read = F.col(f"_read_{name}" if column.repair else name)
+        if column.type != "string":
+            found.append(reasons.unreadable(name, column, F.col(f"_text_{name}"), as_read))
+    typed = [from_text(F.col(f"_text_{name}"), column).alias(name) for name, column in source.columns.items()]
+    return frame.select("*", *typed)
+
+
+def _repair(source: Source, frame: DataFrame, path: str, found: list[Column]) -> DataFrame:
+    as_read = frame
+    repaired = {}
+    for name, column in source.columns.items():
+        if column.repair:
+            where = f"{path}.columns.{name}.repair"
+            given = analyse(as_read, column.repair, where)
+            value = from_value(F.expr(column.repair), given, column)
+            repaired[name] = possible(value, column.type, given, where)
+    if repaired:
+        kept = [F.col(name) for name in frame.columns if name not in repaired]
+        read = [F.col(name).alias(f"_read_{name}") for name in repaired]
+        frame = frame.select(*kept, *read, *(value.alias(name) for name, value in repaired.items()))
+    for name, column in source.columns.items():
+        unread = F.col(f"_text_{name}").isNotNull() & F.col(f"_read_{name}" if column.repair else name).isNull()
+        if column.required:
+            found.append(reasons.missing(name, F.col(name).isNull() & ~unread))
+        if column.min is not None or column.max is not None:
+            found.append(reasons.out_of_bounds(name, column))
+    return frame
+
+
+def _time(source: Source, frame: DataFrame, path: str, found: list[Column]) -> DataFrame:
+    if source.event_time is None:
+        return frame.withColumn("event_time_ms", F.lit(None).cast("bigint"))
+    given = frame.schema[source.event_time].dataType
+    if not isinstance(given, T.TimestampType):
+        raise ConfigError(
+            f"{path}.event_time: expected a derived column of type timestamp, "
+            f"found {source.event_time!r} of type {given.simpleString()}"
+        )
+    first = dt.datetime(source.first_year, 1, 1, tzinfo=dt.UTC)
+    found.extend(reasons.wrong_time(source, int(first.timestamp()) * 1000))
+    return frame.withColumn("event_time_ms", F.unix_millis(F.col(source.event_time)))
+
+
+def _rule(source: Source, frame: DataFrame, path: str, found: list[Column]) -> DataFrame:
+    for place, rule in enumerate(source.row_rules):
+        where = f"{path}.row_rules[{place}].rule"
+        given = analyse(frame, rule.rule, where)
+        if not isinstance(given, T.BooleanType):
+            raise ConfigError(f"{where}: expected a condition, found an expression of type {given.simpleString()}")
+        found.append(reasons.broken_rule(rule))
+    return frame
+
+
+def _name(source: Source, frame: DataFrame, carried: list[str], found: list[Column]) -> DataFrame:
+    broken = F.col(BROKEN)
+    every = F.when(broken.isNotNull(), F.array(broken)).otherwise(F.array_compact(F.array(*found, F.lit(None))))
+    unique = F.expr(entity_key_sql(source.unique_key)) if source.unique_key else F.lit(None).cast("string")
+    positions = [name for name in carried if name != BROKEN]
+    named = frame.select(
+        *source.all_columns, "event_time_ms", *positions, unique.alias("unique_id"), every.alias("reasons")
+    )
+    return named.withColumn("duplicate", F.when(F.size("reasons") == 0, _log_from(source)))
+
+
+def _log_from(source: Source) -> Column:
+    """Return `log_from` where the other of file and topic counts events of this time."""
+    if source.log_from is None or source.files is None or source.topic is None:
+        return F.lit(None).cast("string")
+    start_ms = F.lit(int(_utc(source.log_from).timestamp() * 1000))
+    of_file, time = F.col("partition") < 0, F.col("event_time_ms")
+    return F.when((of_file & (time >= start_ms)) | (~of_file & (time < start_ms)), F.lit(LOG_FROM))
+
+
+def _utc(text: str) -> dt.datetime:
+    moment = dt.datetime.fromisoformat(text)
+    return moment if moment.tzinfo else moment.replace(tzinfo=dt.UTC)

@@ -1,0 +1,117 @@
+"""Records as they came, read into a struct of texts: one field a declared column, and what is wrong with the record.
+
+1. A record with a header is a line of CSV; one without is a JSON object. Both must be UTF-8.
+2. Every declared column is picked by its name in the record; others are left alone.
+3. An empty CSV field is the empty text; an absent JSON key, or null, is null. Numbers keep their digits as written.
+4. A record that is no such line or object gives nulls, and a sentence in `broken`.
+"""
+
+from __future__ import annotations
+
+import csv
+from typing import TYPE_CHECKING
+
+from pyspark.sql import functions as F  # noqa: N812 - as Spark's own documentation names it
+from pyspark.sql import types as T  # noqa: N812
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pyspark.sql import Column, DataFrame
+
+    from lambda_core.config.sources import Source
+
+FIELDS = "_fields"
+"""Struct of texts, one a declared column."""
+BROKEN = "_broken"
+"""Why the whole record cannot be read, as a sentence; null where it can."""
+VALUE = "_value"
+"""The record's bytes, as they came."""
+
+_CORRUPT = "_corrupt"
+_CSV_OPTIONS = {"mode": "PERMISSIVE", "columnNameOfCorruptRecord": _CORRUPT, "quote": '"', "escape": '"'}
+_JSON_OPTIONS = {"mode": "PERMISSIVE", "columnNameOfCorruptRecord": _CORRUPT, "encoding": "UTF-8"}
+
+
+def read_fields(source: Source, frame: DataFrame, headers: Sequence[str] = ()) -> DataFrame:
+    """Return the frame's positions with `_fields`, `_broken` and `_value` in place of the record.
+
+    Args:
+        source: the declaration whose columns are read.
+        frame: one row a record: `value` (binary), `partition`, `offset`, `append_time_ms`; `batch_id` and columns that
+            begin with an underscore pass through. `header` (null for JSON) only where there are `headers`.
+        headers: every CSV header that the frame's rows have; none for a topic.
+    """
+    kept = [name for name in frame.columns if name.startswith("_") or name in _POSITIONS]
+    text = F.col("value").cast("string")
+    # Parsed once a record: the struct is a column of its own before its fields are picked.
+    json = F.from_json(text, _struct(sorted(_record_names(source).values())), _JSON_OPTIONS)
+    is_json = F.col("header").isNull() & _looks_like_object(text) if headers else _looks_like_object(text)
+    parsed = [F.when(is_json, json).alias("_json")]
+    for place, header in enumerate(headers):
+        line = F.from_csv(text, F.lit(_ddl(header)), _CSV_OPTIONS)
+        parsed.append(F.when(F.col("header") == header, line).alias(f"_csv{place}"))
+    carried = [F.col("value").alias(VALUE), *([F.col("header").alias("_header")] if headers else [])]
+    read = frame.select(*kept, *carried, *parsed)
+    return read.select(*kept, VALUE, _pick(source, headers).alias(FIELDS), _broken(headers).alias(BROKEN))
+
+
+_POSITIONS = ("partition", "offset", "append_time_ms", "batch_id")
+
+
+def header_names(header: str) -> list[str]:
+    """Return the names in a CSV header.
+
+    Example:
+        >>> header_names('id,"a, b",c')
+        ['id', 'a, b', 'c']
+    """
+    return next(csv.reader([header]), [])
+
+
+def _record_names(source: Source) -> dict[str, str]:
+    return {name: column.field or name for name, column in source.columns.items()}
+
+
+def _struct(names: Sequence[str]) -> T.StructType:
+    return T.StructType([T.StructField(name, T.StringType()) for name in [*dict.fromkeys(names), _CORRUPT]])
+
+
+def _ddl(header: str) -> str:
+    """Return the schema of a line: fields by place, since a header's names may be anything, even twice the same."""
+    return ", ".join([*(f"c{place} string" for place in range(len(header_names(header)))), f"{_CORRUPT} string"])
+
+
+def _looks_like_object(text: Column) -> Column:
+    return F.ltrim(text).startswith("{")
+
+
+def _pick(source: Source, headers: Sequence[str]) -> Column:
+    picked = []
+    for name, field in _record_names(source).items():
+        found = [F.col("_json").getField(field)]
+        for place, header in enumerate(headers):
+            names = header_names(header)
+            if field in names:
+                cell = F.coalesce(F.col(f"_csv{place}.c{names.index(field)}"), F.lit(""))
+                found.append(F.when(F.col("_header") == header, cell))
+        picked.append(F.coalesce(*found).alias(name))
+    return F.struct(*picked)
+
+
+def _broken(headers: Sequence[str]) -> Column:
+    text = F.col(VALUE).cast("string")
+    bad_json = ~F.coalesce(_looks_like_object(text), F.lit(False)) | F.col(f"_json.{_CORRUPT}").isNotNull()  # noqa: FBT003
+    json_reason = F.when(bad_json, _sentence("a JSON object", text))
+    reasons = [json_reason if not headers else F.when(F.col("_header").isNull(), json_reason)]
+    for place, header in enumerate(headers):
+        expected = f"a line of CSV with the {len(header_names(header))} fields of its header"
+        bad_line = (F.col("_header") == header) & F.col(f"_csv{place}.{_CORRUPT}").isNotNull()
+        reasons.append(F.when(bad_line, _sentence(expected, text)))
+    missing = F.when(F.col(VALUE).isNull(), F.lit("record: expected a value, found none"))
+    garbled = F.when(~F.is_valid_utf8(text), F.lit("record: expected UTF-8 text, found other bytes"))
+    return F.coalesce(missing, garbled, *reasons)
+
+
+def _sentence(expected: str, text: Column) -> Column:
+    return F.concat(F.lit(f"record: expected {expected}, found '"), F.left(text, F.lit(100)), F.lit("'"))

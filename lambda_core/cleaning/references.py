@@ -1,0 +1,54 @@
+"""The reference tables that lookups join: the rows that count, and the hash that pins them in the definition id."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pyspark.sql import functions as F  # noqa: N812 - as Spark's own documentation names it
+
+from lambda_core.schemas.tables import prepared
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+    from lambda_core.config.project import Project
+    from lambda_core.context import RunContext
+
+
+def references_of(project: Project, source_name: str) -> list[str]:
+    """Return the names of the references that a source's lookups join, in order of their first use."""
+    return list(dict.fromkeys(lookup.source for lookup in project.sources[source_name].lookups.values()))
+
+
+def read_references(context: RunContext, source_name: str) -> dict[str, DataFrame]:
+    """Return the rows that count of each reference that the source's lookups join; one row a unique key.
+
+    Raises:
+        SchemaError: when a reference was never prepared.
+    """
+    return {name: _counting(context, name) for name in references_of(context.project, source_name)}
+
+
+def reference_hashes(context: RunContext) -> dict[str, str]:
+    """Return 16 hexadecimal digits for the content of each reference that any lookup joins, by its name.
+
+    Rows are hashed and brought together on the executors, whatever their order, batch or position; the driver sees
+    only the hash.
+
+    Raises:
+        SchemaError: when a reference was never prepared.
+    """
+    joined = sorted({name for source in context.project.sources for name in references_of(context.project, source)})
+    return {name: _content_hash(context, name) for name in joined}
+
+
+def _counting(context: RunContext, name: str) -> DataFrame:
+    frame = context.tables.read(prepared(name)).where("duplicate is null")
+    return frame.select(*context.project.sources[name].all_columns)
+
+
+def _content_hash(context: RunContext, name: str) -> str:
+    row = F.sha2(F.to_json(F.struct("*"), {"ignoreNullFields": "false"}), 256)
+    whole = F.sha2(F.array_join(F.array_sort(F.collect_list(row)), ""), 256)
+    found = _counting(context, name).agg(whole.alias("hash")).first()
+    return str(found["hash"])[:16] if found is not None else ""

@@ -1,0 +1,102 @@
+"""One Spark session a process: loopback, UTC, Delta Lake and the Kafka connector."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lambda_core.errors import ConfigError
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+    from lambda_core.config.environment import Environment
+
+JARS = Path(__file__).resolve().parents[2] / ".jars" / "spark"
+
+REQUIRED = {
+    # A bad expression gives null, which the record's own reasons then name; it never stops a query.
+    "spark.sql.ansi.enabled": "false",
+    "spark.sql.session.timeZone": "UTC",
+}
+"""What every session must have for the definitions to mean the same everywhere, whoever started it."""
+
+_DELTA = {
+    "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
+    "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
+    "spark.databricks.delta.snapshotPartitions": "2",
+}
+_LOOPBACK = {
+    "spark.driver.host": "127.0.0.1",
+    "spark.driver.bindAddress": "127.0.0.1",
+    "spark.ui.enabled": "false",
+    "spark.ui.showConsoleProgress": "false",
+}
+
+
+def build_session(environment: Environment, app_name: str, *, streaming: bool = False) -> SparkSession:
+    """Return the session of this process: the one there is, spark-submit's, or a local one.
+
+    Settings given to spark-submit win over the environment's; only `REQUIRED` is set on every session.
+
+    Args:
+        environment: master, memory, shuffle partitions and folders of a local session.
+        app_name: name of the application where this call starts it.
+        streaming: whether to have the task slots that streaming queries keep (`spark.streaming_master`).
+
+    Raises:
+        ConfigError: when the jars are missing.
+    """
+    from pyspark.sql import SparkSession  # the core stays importable without starting to load Spark
+
+    session = SparkSession.getActiveSession()
+    if session is None:
+        builder = SparkSession.builder.appName(app_name)
+        if not _is_submitted():
+            _prepare_process(environment)
+            for key, value in _local_settings(environment, streaming=streaming).items():
+                builder = builder.config(key, value)
+        session = builder.getOrCreate()
+        session.sparkContext.setLogLevel("ERROR")
+    for key, value in REQUIRED.items():
+        session.conf.set(key, value)
+    return session
+
+
+def _is_submitted() -> bool:
+    """Tell whether spark-submit started this process, and so has settled master, memory and jars."""
+    return "PYSPARK_GATEWAY_PORT" in os.environ
+
+
+def _prepare_process(environment: Environment) -> None:
+    """Make Spark bind to loopback and run this Python; only for a JVM that this process starts itself."""
+    os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
+    os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
+    os.environ.setdefault("PYSPARK_DRIVER_PYTHON", sys.executable)
+    environment.state.mkdir(parents=True, exist_ok=True)
+
+
+def _local_settings(environment: Environment, *, streaming: bool) -> dict[str, str]:
+    settings = environment.spark
+    state = environment.state.absolute()
+    return {
+        **REQUIRED,
+        **_DELTA,
+        **_LOOPBACK,
+        "spark.master": settings.streaming_master if streaming else settings.master,
+        "spark.jars": ",".join(str(jar) for jar in _jars()),
+        "spark.driver.memory": settings.driver_memory,
+        "spark.sql.shuffle.partitions": str(settings.shuffle_partitions),
+        "spark.sql.warehouse.dir": str(state / "warehouse"),
+        "spark.local.dir": str(state / "spark"),
+        "spark.driver.extraJavaOptions": f"-Duser.timezone=UTC -Dderby.system.home={state}",
+    }
+
+
+def _jars() -> list[Path]:
+    jars = sorted(JARS.glob("*.jar"))
+    if not jars:
+        raise ConfigError(f"expected Spark's jars in {JARS}, found none; run: make setup")
+    return jars

@@ -2,9 +2,10 @@
 -- one contract test holds both to the same bytes. views/script.py makes the keys and arguments.
 --
 -- KEYS: 1 speed hash, 2 index of periods, 3 unique keys seen, 4 epoch mark
--- ARGV: 1 epoch, 2 period, 3 first period retained, 4 merge plan, 5 hops in ms (both joined by spaces), 6 ring size K,
---       7 duplicate horizon in ms, 8 updates, MessagePack: array of {partition, offset, append_ms, event_ms,
---       unique or "", row}
+-- ARGV: 1 epoch, 2 period, 3 first period retained, 4 ring size K, 5 duplicate horizon in ms,
+--       6 MessagePack: {merge plan, hops in ms}
+--       7 MessagePack: array of updates {partition, offset, append_ms, event_ms, unique or ""}
+--       8 and on: the packed row of each update
 -- Returns {applied, fenced, duplicates, dropped}; raises EPOCH when this Redis does not hold the epoch.
 --
 -- What is before the first period retained is dropped, counted: both views hold it. Its unique keys are remembered, so
@@ -18,14 +19,10 @@
 local LIMIT_DIGITS = 38
 local MAX_FIELDS = 3000
 local INFINITY = 1 / 0
+local SINGLE, SINGLE_BYTES = '<di4dI2', 22 -- event time, partition, offset, place of its row
 
-local function split(text)
-  local parts = {}
-  for part in string.gmatch(text, '%S+') do parts[#parts + 1] = part end
-  return parts
-end
-
--- Integers of any size as decimal texts. Doubles are exact up to 15 digits; longer ones go limb by limb.
+-- Integers of any size as decimal texts. Short ones are doubles, by Lua's own reading of a text as a number (cheaper
+-- than tonumber) and its own writing (exact up to 14 digits); longer ones go limb by limb.
 local function sign_of(a)
   if string.sub(a, 1, 1) == '-' then return -1, string.sub(a, 2) end
   return 1, a
@@ -38,10 +35,7 @@ local function compare_magnitudes(a, b)
 end
 
 local function compare_integers(a, b)
-  if #a <= 15 and #b <= 15 then
-    local x, y = tonumber(a), tonumber(b)
-    return x == y and 0 or (x < y and -1 or 1)
-  end
+  if #a <= 15 and #b <= 15 then return a - b end
   local sign_a, digits_a = sign_of(a)
   local sign_b, digits_b = sign_of(b)
   if sign_a ~= sign_b then return sign_a end
@@ -86,10 +80,7 @@ end
 
 local function add_integers(a, b)
   if a == '!' or b == '!' then return '!' end
-  if #a <= 15 and #b <= 15 then
-    local sum = string.format('%.0f', tonumber(a) + tonumber(b))
-    return sum == '-0' and '0' or sum
-  end
+  if #a <= 13 and #b <= 13 then return a + b .. '' end
   local sign_a, digits_a = sign_of(a)
   local sign_b, digits_b = sign_of(b)
   local sign, digits = sign_a, nil
@@ -136,50 +127,38 @@ local merge_one = {
   ['f+'] = function(a, b) return float_text(float_of(a) + float_of(b)) end,
   ['i<'] = function(a, b) return compare_integers(a, b) <= 0 and a or b end,
   ['i>'] = function(a, b) return compare_integers(a, b) >= 0 and a or b end,
-  ['f<'] = function(a, b) return tonumber(a) <= tonumber(b) and a or b end,
-  ['f>'] = function(a, b) return tonumber(a) >= tonumber(b) and a or b end,
+  ['f<'] = function(a, b) return a - b <= 0 and a or b end,
+  ['f>'] = function(a, b) return a - b >= 0 and a or b end,
 }
 
 local WIDTH = { chan = 3, latest = 4 }
 
 local function merge_rows(plan, left, right)
   local merged, at = {}, 1
-  for _, operator in ipairs(plan) do
-    local width = WIDTH[operator] or 1
-    local taken = nil
+  for place = 1, #plan do
+    local operator, taken = plan[place], nil
+    local width = WIDTH[operator]
     if left[at] == '' then taken = right elseif right[at] == '' then taken = left
     elseif operator == 'latest' then taken = is_later(left, right, at) and left or right end
     if taken then
-      for part = at, at + width - 1 do merged[part] = taken[part] end
-    elseif operator == 'chan' then
+      for part = at, at + (width or 1) - 1 do merged[part] = taken[part] end
+    elseif width then
       merged[at], merged[at + 1], merged[at + 2] = chan(left, right, at)
     else
       merged[at] = merge_one[operator](left[at], right[at])
     end
-    at = at + width
+    at = at + (width or 1)
   end
   return merged
-end
-
--- Meta: a flat array {folded, t1, p1, o1, t2, p2, o2, ...}.
-local function earliest(meta)
-  local best = 2
-  for at = 5, #meta, 3 do
-    local d = meta[at] - meta[best]
-    if d == 0 then d = meta[at + 1] - meta[best + 1] end
-    if d == 0 then d = meta[at + 2] - meta[best + 2] end
-    if d < 0 then best = at end
-  end
-  return best
 end
 
 local epoch, period = ARGV[1], ARGV[2]
 if redis.call('SISMEMBER', KEYS[4], epoch) == 0 then
   return redis.error_reply('EPOCH this Redis does not hold epoch ' .. epoch)
 end
-local plan, hops = split(ARGV[4]), split(ARGV[5])
-local ring, horizon = tonumber(ARGV[6]), tonumber(ARGV[7])
-local updates = cmsgpack.unpack(ARGV[8])
+local ring, horizon = tonumber(ARGV[4]), tonumber(ARGV[5])
+local plan, hops = unpack(cmsgpack.unpack(ARGV[6]))
+local updates = cmsgpack.unpack(ARGV[7])
 local dropping = tonumber(period) < tonumber(ARGV[3])
 
 -- What the hash and the unique keys hold now: one HMGET each.
@@ -193,7 +172,8 @@ for _, update in ipairs(updates) do
   if update[5] ~= '' then uniques[#uniques + 1] = partition .. ':' .. update[5] end
 end
 local held = redis.call('HMGET', KEYS[1], unpack(names))
-local meta = held[1] and cmsgpack.unpack(held[1]) or { -1 }
+local folded, singles = -1, '' -- singles: SINGLE after SINGLE, ascending by event time, partition, offset
+if held[1] then folded, singles = struct.unpack('<d', held[1]), string.sub(held[1], 9) end
 local fence, moved, rows, tiles, kept, kept_now = {}, {}, {}, {}, {}, {}
 for partition, place in pairs(partitions) do fence[partition] = tonumber(held[place] or '-1') end
 if #uniques > 0 then
@@ -215,50 +195,64 @@ local function is_duplicate(update)
   return false
 end
 
-local function tile_names(event_ms)
-  local named = {}
-  for place, hop in ipairs(hops) do
-    named[place] = string.format('t:%s:%.0f', hop, event_ms - event_ms % tonumber(hop))
-  end
-  return named
+-- Rows stay packed until they meet another one.
+local function merged_packed(left, right)
+  if not left then return right end
+  if type(left) == 'string' then left = cmsgpack.unpack(left) end
+  if type(right) == 'string' then right = cmsgpack.unpack(right) end
+  return merge_rows(plan, left, right)
 end
 
 -- Folds a row into its tile of every hop; without a row, the row of the single event at `place`.
 local function fold(event_ms, row, place)
-  if event_ms > meta[1] then meta[1] = event_ms end
-  local named, missing = tile_names(event_ms), {}
-  for _, name in ipairs(named) do
+  if event_ms > folded then folded = event_ms end
+  local named, missing = {}, {}
+  for at, hop in ipairs(hops) do
+    local name = 't:' .. hop .. ':' .. event_ms - event_ms % hop
+    named[at] = name
     if tiles[name] == nil then missing[#missing + 1] = name end
   end
+  local tiles_missing = #missing
   row = row or rows[place]
-  if not row then missing[#missing + 1] = 'e:' .. place end
+  if not row then missing[tiles_missing + 1] = 'e:' .. place end
   if #missing > 0 then
     local stored = redis.call('HMGET', KEYS[1], unpack(missing))
-    row = row or cmsgpack.unpack(stored[#missing])
-    for at, name in ipairs(missing) do
-      if string.sub(name, 1, 1) == 't' then
-        tiles[name] = stored[at] and cmsgpack.unpack(stored[at]) or false
-        changed = changed + 1
-      end
-    end
+    for at = 1, tiles_missing do tiles[missing[at]] = stored[at] end
+    row = row or stored[tiles_missing + 1]
+    changed = changed + tiles_missing
   end
-  for _, name in ipairs(named) do
-    tiles[name] = tiles[name] and merge_rows(plan, tiles[name], row) or row
+  if #named > 1 and type(row) == 'string' and tiles[named[1]] then row = cmsgpack.unpack(row) end
+  for _, name in ipairs(named) do tiles[name] = merged_packed(tiles[name], row) end
+end
+
+-- Returns how many of the single events are earlier; most events are later than all.
+local function earlier(event_ms, partition, offset)
+  local function is_earlier(at)
+    local t, p, o = struct.unpack(SINGLE, singles, at * SINGLE_BYTES + 1)
+    return t < event_ms or t == event_ms and (p < partition or p == partition and o < offset)
   end
+  local low, high = 0, #singles / SINGLE_BYTES
+  if high == 0 or is_earlier(high - 1) then return high end
+  high = high - 1
+  while low < high do
+    local middle = math.floor((low + high) / 2)
+    if is_earlier(middle) then low = middle + 1 else high = middle end
+  end
+  return low
 end
 
 local function keep_or_fold(partition, offset, event_ms, row)
-  local at = #meta + 1
-  if (#meta - 1) / 3 >= ring then
-    at = earliest(meta)
-    local d = meta[at] - event_ms
-    if d == 0 then d = meta[at + 1] - partition end
-    if d == 0 then d = meta[at + 2] - offset end
-    if d >= 0 then return fold(event_ms, row) end
-    fold(meta[at], nil, (at - 2) / 3)
+  local at, place, first = earlier(event_ms, partition, offset), #singles / SINGLE_BYTES, 1
+  if place >= ring then
+    if at == 0 then return fold(event_ms, row) end
+    local t, _, _, freed = struct.unpack(SINGLE, singles)
+    fold(t, nil, freed)
+    place, first = freed, SINGLE_BYTES + 1
   end
-  meta[at], meta[at + 1], meta[at + 2] = event_ms, partition, offset
-  rows[(at - 2) / 3] = row
+  local cut = at * SINGLE_BYTES
+  local single = struct.pack(SINGLE, event_ms, partition, offset, place)
+  singles = string.sub(singles, first, cut) .. single .. string.sub(singles, cut + 1)
+  rows[place] = row
   changed = changed + 1
 end
 
@@ -273,14 +267,14 @@ local function remember()
 end
 
 local function write()
-  local fields = { 'm', cmsgpack.pack(meta) }
+  local fields = { 'm', struct.pack('<d', folded) .. singles }
   local function add(name, value)
     fields[#fields + 1] = name
     fields[#fields + 1] = value
   end
   for partition, offset in pairs(moved) do add('f:' .. partition, string.format('%.0f', offset)) end
-  for place, row in pairs(rows) do add('e:' .. place, cmsgpack.pack(row)) end
-  for name, row in pairs(tiles) do add(name, cmsgpack.pack(row)) end
+  for place, row in pairs(rows) do add('e:' .. place, row) end
+  for name, row in pairs(tiles) do add(name, type(row) == 'string' and row or cmsgpack.pack(row)) end
   redis.call('ZADD', KEYS[2], period, period)
   remember()
   redis.call('HSET', KEYS[1], unpack(fields))
@@ -292,7 +286,7 @@ if dropping then
   remember()
   return { 0, 0, 0, #updates }
 end
-for _, update in ipairs(updates) do
+for place, update in ipairs(updates) do
   local partition, offset = update[1], update[2]
   if offset <= fence[partition] then
     fenced = fenced + 1
@@ -302,7 +296,7 @@ for _, update in ipairs(updates) do
       duplicates = duplicates + 1
     else
       applied = applied + 1
-      keep_or_fold(partition, offset, update[4], update[6])
+      keep_or_fold(partition, offset, update[4], ARGV[7 + place])
       if changed > MAX_FIELDS then write() end
     end
   end

@@ -89,12 +89,9 @@ class Scripts:
             self.keys.seen(group.name, entity, self.epoch),
             self.keys.mark,
         ]
-        packed = msgspec.msgpack.encode(
-            [(one.partition, one.offset, one.append_ms, one.event_ms, one.unique or "", one.row) for one in run]
-        )
-        plan, hops = " ".join(group.plan), " ".join(map(str, group.hops_ms))
-        ring = self.definition.project.view.ring
-        horizon_ms = self._horizon_ms(group.name)
-        return ScriptCall(
-            keys, [self.epoch, period, self.first_period, plan, hops, ring, horizon_ms, packed], updates=len(run)
-        )
+        view = self.definition.project.view
+        rule = msgspec.msgpack.encode((group.plan, group.hops_ms))
+        updates = [(one.partition, one.offset, one.append_ms, one.event_ms, one.unique or "") for one in run]
+        settings: list[str | int | bytes] = [view.ring, self._horizon_ms(group.name), rule]
+        packed = [msgspec.msgpack.encode(part) for part in (updates, *(one.row for one in run))]
+        return ScriptCall(keys, [self.epoch, period, self.first_period, *settings, *packed], updates=len(run))

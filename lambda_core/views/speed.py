@@ -3,8 +3,9 @@
 A hash holds, for one (feature group, entity, epoch, period):
 
     f:<partition>      fence: the last source offset applied, a partition
-    m                  meta: greatest event time folded, then event time, partition, offset of each single event
-    e:<place>          row of components of the single event at this place of the meta
+    m                  meta: greatest event time folded, then the single events, ascending by event time, partition and
+                       offset: these three, and the place of its row
+    e:<place>          row of components of the single event that has this place
     t:<hop>:<start>    row of components of a tile: the events folded into [start, start + hop)
 
 How an update is applied:
@@ -15,10 +16,14 @@ How an update is applied:
 4. Else the earliest of the K + 1 (by event time, partition, offset) is folded into its tile of every hop, and the
    greatest event time folded is kept.
 
-Packed values are MessagePack: a row is an array of texts, the meta an array of integers (-1: nothing folded).
+A row is a MessagePack array of texts. The meta is little-endian: a double (-1: nothing folded), then for each single
+event double, int32, double, uint16. Tiles, singles and their order depend only on which events were applied; places
+depend on the order, too.
 """
 
+from bisect import bisect_left
 from dataclasses import dataclass, field
+from struct import Struct
 
 import msgspec
 
@@ -28,6 +33,7 @@ from lambda_core.features.windows import floor_to
 from lambda_core.schemas.messages import Update
 
 NOTHING_FOLDED = -1
+_FOLDED, _SINGLE = Struct("<d"), Struct("<didH")
 
 
 @dataclass
@@ -60,13 +66,15 @@ class SpeedHash:
     Attributes:
         fence: source partition -> last offset applied.
         folded_ms: greatest event time folded into tiles; -1 when nothing was.
-        singles: the newest events: (moment, row of components).
+        singles: the newest events, ascending: (moment, row of components).
+        places: for each single event, where its row is kept.
         tiles: (hop_ms, start_ms) -> row of components.
     """
 
     fence: dict[int, int] = field(default_factory=dict)
     folded_ms: int = NOTHING_FOLDED
     singles: list[tuple[Moment, list[str]]] = field(default_factory=list)
+    places: list[int] = field(default_factory=list)
     tiles: dict[tuple[int, int], list[str]] = field(default_factory=dict)
 
     def apply(self, group: FeatureGroup, update: Update, seen: SeenKeys, ring: int) -> str:
@@ -80,13 +88,15 @@ class SpeedHash:
         return "applied"
 
     def _keep_or_fold(self, group: FeatureGroup, single: tuple[Moment, list[str]], ring: int) -> None:
-        if len(self.singles) < ring:
-            self.singles.append(single)
-            return
-        place = min(range(len(self.singles)), key=lambda index: self.singles[index][0])
-        if self.singles[place][0] < single[0]:
-            single, self.singles[place] = self.singles[place], single
-        self._fold(group, *single)
+        at, place = bisect_left(self.singles, single[0], key=lambda kept: kept[0]), len(self.singles)
+        if place >= ring:
+            if at == 0:
+                self._fold(group, *single)
+                return
+            self._fold(group, *self.singles.pop(0))
+            at, place = at - 1, self.places.pop(0)
+        self.singles.insert(at, single)
+        self.places.insert(at, place)
 
     def _fold(self, group: FeatureGroup, moment: Moment, row: list[str]) -> None:
         self.folded_ms = max(self.folded_ms, moment.event_time_ms)
@@ -99,12 +109,13 @@ class SpeedHash:
         return max([self.folded_ms, *(moment.event_time_ms for moment, _ in self.singles)])
 
     def encode(self) -> dict[bytes, bytes]:
-        """Return the hash's fields as Redis holds them (singles in order of the meta)."""
+        """Return the hash's fields as Redis holds them."""
         fields = {f"f:{partition}".encode(): str(offset).encode() for partition, offset in self.fence.items()}
-        meta = [self.folded_ms, *(number for moment, _ in self.singles for number in moment)]
-        fields[b"m"] = msgspec.msgpack.encode(meta)
-        for place, (_, row) in enumerate(self.singles):
+        meta = [_FOLDED.pack(self.folded_ms)]
+        for (moment, row), place in zip(self.singles, self.places, strict=True):
+            meta.append(_SINGLE.pack(*moment, place))
             fields[f"e:{place}".encode()] = msgspec.msgpack.encode(row)
+        fields[b"m"] = b"".join(meta)
         for (hop_ms, start_ms), row in self.tiles.items():
             fields[f"t:{hop_ms}:{start_ms}".encode()] = msgspec.msgpack.encode(row)
         return fields
@@ -112,7 +123,7 @@ class SpeedHash:
     @classmethod
     def decode(cls, fields: dict[bytes, bytes]) -> "SpeedHash":
         """Return the hash whose Redis fields these are."""
-        hash_, rows, meta = cls(), {}, [NOTHING_FOLDED]
+        hash_, rows, meta = cls(), {}, _FOLDED.pack(NOTHING_FOLDED)
         for name, value in fields.items():
             kind, _, rest = name.partition(b":")
             if kind == b"f":
@@ -123,11 +134,12 @@ class SpeedHash:
                 hop_ms, _, start_ms = rest.partition(b":")
                 hash_.tiles[int(hop_ms), int(start_ms)] = msgspec.msgpack.decode(value)
             elif kind == b"m":
-                meta = msgspec.msgpack.decode(value)
-        hash_.folded_ms = meta[0]
-        for place in range(len(meta) // 3):
-            moment = Moment(*meta[1 + 3 * place : 4 + 3 * place])
+                meta = value
+        hash_.folded_ms = int(_FOLDED.unpack_from(meta)[0])
+        for event_ms, partition, offset, place in _SINGLE.iter_unpack(memoryview(meta)[_FOLDED.size :]):
+            moment = Moment(int(event_ms), partition, int(offset))
             hash_.singles.append((moment, msgspec.msgpack.decode(rows[place])))
+            hash_.places.append(place)
         return hash_
 
 

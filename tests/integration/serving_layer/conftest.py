@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import pytest
@@ -12,9 +12,16 @@ import redis
 from lambda_core.config.project import Project
 from lambda_core.features.aggregations import Moment
 from lambda_core.features.definition import Definition, FeatureGroup, compile_definition
+from lambda_core.repositories.merge_store import MergeStore
+from lambda_core.repositories.pointers import PointerRepository
 from lambda_core.repositories.store import connect
 from lambda_core.schemas.messages import Update
 from lambda_core.views.keyspace import Keyspace
+from lambda_core.views.packing import pack
+from lambda_core.views.pointer import Pointer, Published
+from lambda_core.views.speed import merge_rows
+from local_stack.ports import free_port
+from local_stack.store import Store
 
 MINUTE = 60_000
 DECLARED = {
@@ -26,7 +33,6 @@ DECLARED = {
             "columns": {
                 "buyer": {"type": "string"},
                 "price": {"type": "decimal", "scale": 2},
-                "weight": {"type": "float"},
                 "items": {"type": "integer"},
             },
             "derive": {"at": {"type": "timestamp", "expression": "now()"}},
@@ -111,58 +117,117 @@ def keys() -> Keyspace:
     return Keyspace("shop")
 
 
-def row_of(group: FeatureGroup, event: Event) -> list[str]:
-    states = []
-    for slot in group.slots:
-        value = 1 if slot.column is None else event.values[slot.column]
-        states.append(slot.aggregation.update(None, value, event.moment))
-    return group.encode(states)
+class Shop:
+    """A published shop in a real Redis, and the oracle: the batch formula over events, one by one."""
 
+    minute = MINUTE
 
-def update_of(definition: Definition, group: FeatureGroup, entity: str, event: Event) -> Update:
-    moment = event.moment
-    return Update(
-        definition.id,
-        group.name,
-        entity,
-        moment.partition,
-        moment.offset,
-        event.append_ms,
-        moment.event_time_ms,
-        row_of(group, event),
-    )
+    def __init__(self, client: redis.Redis, keys: Keyspace, definition: Definition) -> None:
+        self.client, self.keys, self.definition = client, keys, definition
+        self.epoch = f"{definition.id}.0"
 
+    def events(self, seed: int, number: int, from_ms: int) -> list[Event]:
+        """Events in order of append time over two partitions; some late by up to two hours."""
+        draw = random.Random(seed)
+        offsets = {0: 0, 1: 0}
+        made = []
+        append_ms = from_ms
+        for _ in range(number):
+            append_ms += draw.randrange(0, 40_000)
+            partition = draw.randrange(2)
+            event_ms = append_ms - draw.choice([0, 1, 500, 60_000, 7_200_000])
+            values = {
+                "buyer": draw.choice(["ann", "bob"]),
+                "price": draw.choice([None, 1050, 999, -25]),
+                "items": draw.randrange(1, 9),
+            }
+            made.append(Event(Moment(event_ms, partition, offsets[partition]), append_ms, values))
+            offsets[partition] += 1
+        return made
 
-def random_events(draw: random.Random, number: int, from_ms: int) -> list[Event]:
-    """Events in order of append time over two partitions; some late by up to two hours."""
-    offsets = {0: 0, 1: 0}
-    events = []
-    append_ms = from_ms
-    for _ in range(number):
-        append_ms += draw.randrange(0, 40_000)
-        partition = draw.randrange(2)
-        event_ms = append_ms - draw.choice([0, 1, 500, 60_000, 7_200_000])
-        values = {
-            "buyer": draw.choice(["ann", "bob"]),
-            "price": draw.choice([None, 1050, 999, -25]),
-            "weight": draw.random(),
-            "items": draw.randrange(1, 9),
-        }
-        events.append(Event(Moment(event_ms, partition, offsets[partition]), append_ms, values))
-        offsets[partition] += 1
-    return events
+    def oracle(self, group: str, events: list[Event], t_ms: int) -> dict[str, object]:
+        answer = {}
+        for feature in self.definition.groups[group].features:
+            slot = self.definition.groups[group].slots[feature.slot]
+            state = None
+            for event in events:
+                if feature.window.covers(event.moment.event_time_ms, t_ms):
+                    value = 1 if slot.column is None else event.values[slot.column]
+                    state = slot.aggregation.update(state, value, event.moment)
+            answer[feature.name] = slot.aggregation.finish(state)
+        return answer
 
+    def entities(self, event: Event) -> dict[str, str]:
+        return {"by_buyer": str(event.values["buyer"]), "by_all": "all"}
 
-def oracle(group: FeatureGroup, events: list[Event], t_ms: int) -> dict[str, object]:
-    """The batch formula over these events, one by one."""
-    answer = {}
-    for feature in group.features:
-        slot = group.slots[feature.slot]
-        state = None
+    def load(self, generation: str, events: list[Event], only: str | None = None) -> None:
+        """Write batch values of these events; with `only`, all of them under that key of `by_all`."""
+        for group in self.definition.groups.values():
+            by_entity: dict[str, list[Event]] = {}
+            for event in events:
+                by_entity.setdefault(only or self.entities(event)[group.name], []).append(event)
+            for entity, own in by_entity.items():
+                last_ms = max(event.moment.event_time_ms for event in own)
+                value = pack(group, last_ms, self._tiles(group, own))
+                self.client.set(self.keys.batch(group.name, entity, generation), value)
+
+    def flip(self, generation: str, horizon: int, **more) -> None:
+        pointers = PointerRepository(self.client, self.keys)
+        before = pointers.get()
+        published = {"epoch": self.epoch, "raw_versions": {}, "lookback_from_ms": 0, **more}
+        current = Published(generation, horizon, **published)
+        pointers.flip(before.encode() if before else None, Pointer(current, before.current if before else None))
+
+    def publish(self, events: list[Event], horizon: int, **more) -> None:
+        """Make the events before the horizon the batch view g1 and apply all others as updates."""
+        self.client.sadd(self.keys.mark, more.get("epoch", self.epoch))
+        self.load("g1", [event for event in events if event.append_ms // MINUTE < horizon])
+        self.apply([event for event in events if event.append_ms // MINUTE >= horizon])
+        self.flip("g1", horizon, **more)
+
+    def apply(self, events: list[Event]) -> None:
+        updates = [
+            self._update(self.definition.groups[name], entity, event)
+            for event in events
+            for name, entity in self.entities(event).items()
+        ]
+        MergeStore(self.client, self.keys, self.definition).apply(self.epoch, updates)
+
+    def row(self, group: FeatureGroup, event: Event) -> list[str]:
+        values = [1 if slot.column is None else event.values[slot.column] for slot in group.slots]
+        states = [slot.aggregation.update(None, v, event.moment) for slot, v in zip(group.slots, values, strict=True)]
+        return group.encode(states)
+
+    def _tiles(self, group: FeatureGroup, events: list[Event]) -> dict[tuple[int, int], list[str]]:
+        tiles: dict[tuple[int, int], list[str]] = {}
         for event in events:
-            if feature.window.covers(event.moment.event_time_ms, t_ms):
-                state = slot.aggregation.update(
-                    state, 1 if slot.column is None else event.values[slot.column], event.moment
-                )
-        answer[feature.name] = slot.aggregation.finish(state)
-    return answer
+            for hop_ms in group.hops_ms:
+                place = (hop_ms, event.moment.event_time_ms // hop_ms * hop_ms)
+                row = self.row(group, event)
+                tiles[place] = merge_rows(group, tiles[place], row) if place in tiles else row
+        return tiles
+
+    def _update(self, group: FeatureGroup, entity: str, event: Event) -> Update:
+        moment, append_ms = event.moment, event.append_ms
+        where = (moment.partition, moment.offset, append_ms, moment.event_time_ms)
+        return Update(self.definition.id, group.name, entity, *where, self.row(group, event))
+
+
+@pytest.fixture
+def shop(client, keys, definition) -> Shop:
+    return Shop(client, keys, definition)
+
+
+@pytest.fixture
+def new_shop(keys, definition) -> Callable[[redis.Redis], Shop]:
+    return lambda client: Shop(client, keys, definition)
+
+
+@pytest.fixture
+def own_store(tmp_path) -> Iterator[Store]:
+    """A Redis server of the test's own, to be stopped at will."""
+    server = Store(tmp_path, free_port())
+    server.start()
+    server.wait_ready()
+    yield server
+    server.stop()

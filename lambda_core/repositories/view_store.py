@@ -1,0 +1,219 @@
+"""The reading side of Redis: what is current, its epoch mark, and both views of every entity asked for, in one step."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass
+from threading import Lock
+from typing import TYPE_CHECKING, Any, cast
+
+import redis
+
+from lambda_core.errors import EpochError, StoreError
+from lambda_core.repositories.store import Script, address, answering, refused
+from lambda_core.views.packing import BatchValue, unpack
+from lambda_core.views.pointer import Pointer
+from lambda_core.views.script import READ
+from lambda_core.views.speed import SpeedHash
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from lambda_core.views.keyspace import Keyspace
+
+MAX_READS = 5
+"""How often a read is repeated when the pointer moves under it."""
+BATCH_VALUES = 4_096
+"""How many batch values a process keeps; they are immutable under their generation."""
+
+Wanted = tuple[str, str]
+"""A feature group and the canonical key of an entity."""
+
+
+@dataclass(frozen=True)
+class EntityViews:
+    """Both views of one (feature group, entity): its batch value, and its periods from the horizon on, ascending."""
+
+    batch: BatchValue | None
+    speed: list[SpeedHash]
+
+
+@dataclass(frozen=True)
+class ViewsRead:
+    """What one read found, all of it under the pointer that was current at that moment."""
+
+    pointer: Pointer
+    entities: dict[Wanted, EntityViews]
+
+
+class BatchCache:
+    """The batch values read last, by their key; also that an entity has none."""
+
+    def __init__(self, size: int = BATCH_VALUES) -> None:
+        self._size = size
+        self._kept: OrderedDict[str, BatchValue | None] = OrderedDict()
+        self._lock = Lock()
+
+    def has(self, key: str) -> bool:
+        """Tell whether it is known what the key holds."""
+        return key in self._kept
+
+    def get(self, key: str) -> BatchValue | None:
+        """Return what the key holds.
+
+        Raises:
+            KeyError: when that is not known (any more).
+        """
+        with self._lock:
+            self._kept.move_to_end(key)
+            return self._kept[key]
+
+    def keep(self, key: str, value: BatchValue | None) -> None:
+        """Keep what the key holds, instead of what was asked for longest ago."""
+        with self._lock:
+            self._kept[key] = value
+            while len(self._kept) > self._size:
+                self._kept.popitem(last=False)
+
+
+class ViewStore:
+    """Reads both views. Safe to share between threads."""
+
+    def __init__(self, client: redis.Redis, keys: Keyspace, cache: BatchCache | None = None) -> None:
+        self._client = client
+        self._keys = keys
+        self._cache = cache or BatchCache()
+        self._script = Script(client, READ)
+        self._script.load()
+        self._current: tuple[bytes, Pointer] | None = None
+
+    @property
+    def known_pointer(self) -> Pointer | None:
+        """Return the pointer that the last read found, without asking Redis."""
+        return self._current[1] if self._current else None
+
+    def pointer(self) -> Pointer:
+        """Return what is current now.
+
+        Raises:
+            StoreError: when nothing was published, or Redis is away.
+        """
+        with answering(self._client):
+            found = cast("bytes | None", self._client.get(self._keys.pointer))
+        return self._see(found)
+
+    def has_mark(self, epoch: str) -> bool:
+        """Tell whether this Redis holds the epoch in full."""
+        with answering(self._client):
+            return bool(self._client.sismember(self._keys.mark, epoch))
+
+    def read(self, wanted: Sequence[Wanted]) -> ViewsRead:
+        """Return both views of every entity asked for, in one atomic round trip (another one if the pointer moved).
+
+        Raises:
+            EpochError: when Redis lacks the mark of the epoch: what it holds is not all there was.
+            StoreError: when nothing was published, Redis is away, or the pointer would not stand still.
+        """
+        pointer = self._current[1] if self._current else self.pointer()
+        for _ in range(MAX_READS):
+            known = {one for one in wanted if self._cache.has(self._batch_key(one, pointer))}
+            found, marked, *replies = self._ask(pointer, wanted, known)
+            before, pointer = pointer, self._see(found)
+            if pointer.current != before.current or any(isinstance(one, redis.ResponseError) for one in replies):
+                self._raise_unless_unknown_script(replies)
+                continue
+            if not marked:
+                raise self._lost(pointer.current.epoch)
+            try:
+                views = [self._views(one, pointer, reply) for one, reply in zip(wanted, replies, strict=True)]
+            except KeyError:
+                continue  # dropped from the cache between question and answer
+            return ViewsRead(pointer, dict(zip(wanted, views, strict=True)))
+        raise StoreError(
+            f"Redis at {address(self._client)}: the pointer moved during each of {MAX_READS} reads; ask again"
+        )
+
+    def read_batch(self, wanted: Sequence[Wanted]) -> ViewsRead:
+        """Return the batch side alone: from what this process knows, else from Redis.
+
+        Raises:
+            StoreError: when something is not known here and Redis is away, or nothing was published.
+        """
+        known = self.known_batch(wanted)
+        if known is not None:
+            return known
+        pointer = self.pointer()
+        packed: list[bytes | None] = []
+        if wanted:
+            with answering(self._client):
+                packed = cast("list[bytes | None]", self._client.mget([self._batch_key(o, pointer) for o in wanted]))
+        views = {
+            one: EntityViews(unpack(value) if value else None, []) for one, value in zip(wanted, packed, strict=True)
+        }
+        return ViewsRead(pointer, views)
+
+    def known_batch(self, wanted: Sequence[Wanted]) -> ViewsRead | None:
+        """Return the batch side if this process knows all of it, without asking Redis."""
+        pointer = self.known_pointer
+        if pointer is None:
+            return None
+        try:
+            views = {one: EntityViews(self._cache.get(self._batch_key(one, pointer)), []) for one in wanted}
+        except KeyError:
+            return None
+        return ViewsRead(pointer, views)
+
+    def _ask(self, pointer: Pointer, wanted: Sequence[Wanted], known: set[Wanted]) -> list[Any]:
+        current, keys = pointer.current, self._keys
+        with answering(self._client), self._client.pipeline(transaction=True) as pipeline:
+            pipeline.get(keys.pointer)
+            pipeline.sismember(keys.mark, current.epoch)
+            for one in wanted:
+                # An entity's index and speed hashes share the hash tag of its batch value.
+                batch, periods = self._batch_key(one, pointer), keys.periods(*one, current.epoch)
+                prefix = keys.speed_prefix(*one, current.epoch)
+                pipeline.evalsha(
+                    self._script.sha, 2, batch, periods, prefix, current.horizon, "known" if one in known else ""
+                )
+            return pipeline.execute(raise_on_error=False)
+
+    def _views(self, one: Wanted, pointer: Pointer, reply: list[Any]) -> EntityViews:
+        key, packed = self._batch_key(one, pointer), reply[0]
+        if packed == b"known":
+            batch = self._cache.get(key)
+        else:
+            batch = unpack(packed) if packed else None
+            self._cache.keep(key, batch)
+        return EntityViews(batch, [SpeedHash.decode(_fields(flat)) for _, flat in reply[1:]])
+
+    def _batch_key(self, one: Wanted, pointer: Pointer) -> str:
+        return self._keys.batch(*one, pointer.current.generation)
+
+    def _see(self, found: bytes | None) -> Pointer:
+        if found is None:
+            self._current = None
+            raise EpochError(
+                f"Redis at {address(self._client)}: expected the pointer {self._keys.pointer}, found none: nothing was "
+                "published there, or it was emptied; run: mainstem run publish"
+            )
+        if self._current is None or self._current[0] != found:
+            self._current = (found, Pointer.decode(found))
+        return self._current[1]
+
+    def _raise_unless_unknown_script(self, replies: list[Any]) -> None:
+        for reply in replies:
+            if isinstance(reply, redis.exceptions.NoScriptError):
+                self._script.load()
+                return
+            if isinstance(reply, redis.ResponseError):
+                raise refused(self._client, reply)
+
+    def _lost(self, epoch: str) -> EpochError:
+        return EpochError(
+            f"Redis at {address(self._client)} lacks the mark of epoch {epoch}: it was emptied or went back in time; "
+            "publish the batch view again and rebuild the speed view"
+        )
+
+
+def _fields(flat: list[bytes]) -> dict[bytes, bytes]:
+    return dict(zip(flat[::2], flat[1::2], strict=True))

@@ -1,0 +1,175 @@
+"""The merged read over a real Redis: equal to the batch formula, of one generation, never without the mark."""
+
+from __future__ import annotations
+
+import random
+import threading
+
+import pytest
+
+from lambda_core.errors import EpochError, GuardError, StoreError
+from lambda_core.repositories.store import connect
+from lambda_core.repositories.view_store import ViewStore
+from lambda_core.views.answering import Answerer, Question
+
+START = 1_700_000_000_000
+FAR = 10**9
+"""A horizon that puts every event on the batch side."""
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_an_answer_from_both_views_equals_the_batch_formula_over_all_events(shop, seed):
+    draw = random.Random(seed)
+    events = shop.events(seed, 60, START)
+    horizon = events[draw.randrange(60)].append_ms // shop.minute
+    shop.publish(events, horizon)
+    answerer = Answerer(shop.definition, ViewStore(shop.client, shop.keys))
+    t_ms = max(event.moment.event_time_ms for event in events) + 1 + draw.randrange(10**8)
+
+    for _ in range(2):  # the second time with cached batch values
+        answer = answerer.merged(Question("checkout", t_ms, {"by_buyer": "ann", "by_all": "all"}, {"price": 9.5}))
+
+        ann = [event for event in events if event.values["buyer"] == "ann"]
+        expected = {
+            "price": 9.5,
+            "dear": None,
+            **shop.oracle("by_buyer", ann, t_ms),
+            **shop.oracle("by_all", events, t_ms),
+        }
+        assert answer.values == expected
+        assert (answer.source, answer.generation, answer.horizon) == ("merged", "g1", horizon)
+        assert list(answer.values) == shop.definition.vector_names("checkout")
+
+
+def test_both_sides_of_an_answer_are_named(shop):
+    events = shop.events(3, 60, START)
+    shop.publish(events, events[30].append_ms // shop.minute)
+    last = events[-1].append_ms
+
+    answer = Answerer(shop.definition, ViewStore(shop.client, shop.keys)).merged(
+        Question("checkout", last + 1, {"by_all": "all"})
+    )
+
+    group = answer.groups["by_all"]
+    assert (group.from_batch, group.from_speed, group.edge) == (True, True, False)
+    assert group.positions == {p: max(e.moment.offset for e in events if e.moment.partition == p) for p in (0, 1)}
+    assert answer.groups["by_buyer"].entity is None
+
+
+def test_an_entity_that_nobody_has_seen_has_the_features_of_no_event(shop):
+    shop.publish([], 0)
+
+    answer = Answerer(shop.definition, ViewStore(shop.client, shop.keys)).merged(
+        Question("checkout", START, {"by_buyer": "new"})
+    )
+
+    assert answer.values == {
+        "price": None,
+        "dear": None,
+        **shop.oracle("by_buyer", [], START),
+        **shop.oracle("by_all", [], START),
+    }
+
+
+def test_a_redis_without_the_mark_never_answers_merged(shop):
+    shop.publish([], 0)
+    views = ViewStore(shop.client, shop.keys)
+    views.read([("by_buyer", "ann")])
+    shop.client.srem(shop.keys.mark, shop.epoch)
+
+    with pytest.raises(EpochError, match="lacks the mark of epoch"):
+        views.read([("by_buyer", "ann")])
+
+
+def test_an_emptied_redis_never_answers(shop):
+    shop.publish([], 0)
+    views = ViewStore(shop.client, shop.keys)
+    views.read([("by_buyer", "ann")])
+    shop.client.flushdb()
+
+    with pytest.raises(EpochError, match="expected the pointer ms:shop:pointer, found none"):
+        views.read([("by_buyer", "ann")])
+
+
+def test_views_of_another_definition_are_refused(shop):
+    shop.publish([], 0, epoch="0123456789abcdef.0")
+
+    with pytest.raises(EpochError, match="found 0123456789abcdef"):
+        Answerer(shop.definition, ViewStore(shop.client, shop.keys)).merged(Question("checkout", START))
+
+
+def test_a_time_before_what_the_view_keeps_is_refused(shop):
+    shop.publish([], 0, lookback_from_ms=START)
+
+    with pytest.raises(GuardError, match=f"expected a time from {START} on, found {START - 1}"):
+        Answerer(shop.definition, ViewStore(shop.client, shop.keys)).merged(Question("checkout", START - 1))
+
+
+def test_a_server_that_forgot_its_scripts_answers_all_the_same(shop):
+    events = shop.events(1, 20, START)
+    shop.publish(events, FAR)
+    views = ViewStore(shop.client, shop.keys)
+    before = views.read([("by_all", "all")])
+    shop.client.script_flush()
+
+    assert views.read([("by_all", "all")]) == before
+
+
+def test_what_is_no_hash_is_an_error_and_no_answer(shop):
+    shop.publish([], 0)
+    shop.client.zadd(shop.keys.periods("by_all", "all", shop.epoch), {"5": 5})
+    shop.client.set(shop.keys.speed("by_all", "all", shop.epoch, 5), "x")
+
+    with pytest.raises(StoreError, match="WRONGTYPE"):
+        ViewStore(shop.client, shop.keys).read([("by_all", "all")])
+
+
+def test_flips_under_load_never_mix_generations(store, shop):
+    """Generation gN holds N events of each of five entities: any mixture shows as different counts."""
+    group, names = shop.definition.groups["by_all"], [f"e{number}" for number in range(5)]
+    events, states, expected = shop.events(5, 30, START), shop.definition.groups["by_all"].zero(), {}
+    for number in range(1, 30):
+        states = group.merge(states, group.decode(shop.row(group, events[number - 1])))
+        expected[f"g{number}"] = group.encode(states)
+        for name in names:
+            shop.load(f"g{number}", events[:number], only=name)
+    shop.publish([], FAR)
+    stop, wrong, seen, reads = threading.Event(), [], set(), threading.Semaphore(0)
+
+    def reader():
+        views = ViewStore(connect(store.url), shop.keys)
+        while not stop.is_set():
+            read = views.read([("by_all", name) for name in names])
+            current = read.pointer.current.generation
+            seen.add(current)
+            reads.release()
+            rows = [one.batch.hops[86_400_000].suffix(0) for one in read.entities.values()]
+            wrong.extend(row for row in rows if row != expected[current])
+
+    threads = [threading.Thread(target=reader) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for number in range(100):
+        shop.flip(f"g{number % 29 + 1}", FAR)
+        assert all(reads.acquire(timeout=10) for _ in range(9))  # or no reader would ever see the pointer stand still
+    stop.set()
+    for thread in threads:
+        thread.join()
+
+    assert wrong == []
+    assert len(seen) > 3
+
+
+def test_the_batch_side_is_known_without_redis(own_store, keys, new_shop):
+    client = connect(own_store.address, retries=0)
+    shop = new_shop(client)
+    shop.publish(shop.events(1, 20, START), FAR)
+    views = ViewStore(client, keys)
+    read = views.read([("by_all", "all"), ("by_buyer", "nobody")])
+    own_store.stop()
+
+    assert views.read_batch([("by_all", "all"), ("by_buyer", "nobody")]) == read
+    with pytest.raises(StoreError, match="cannot be reached"):
+        views.read_batch([("by_buyer", "ann")])
+    with pytest.raises(StoreError, match="cannot be reached"):
+        views.read([("by_all", "all")])

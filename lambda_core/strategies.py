@@ -1,0 +1,47 @@
+"""A strategy by its name in a stage's menu, or by the dotted path of a user's own class."""
+
+from __future__ import annotations
+
+import inspect
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from lambda_core.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from lambda_core.config.project import Choice
+
+
+def build(menu: Mapping[str, Any], choice: Choice, place: str) -> Any:
+    """Return the chosen strategy, built with its parameters.
+
+    Args:
+        menu: the stage's STRATEGIES, by name.
+        choice: a name of the menu, or `package.module.Class`, with the class's keyword arguments.
+        place: key path of the choice in the settings; for the error.
+
+    Raises:
+        ConfigError: when there is no such strategy, or when it does not take these parameters.
+    """
+    made_by = menu[choice.strategy] if choice.strategy in menu else _load(menu, choice.strategy, place)
+    try:
+        inspect.signature(made_by).bind(**choice.parameters)
+    except TypeError as error:
+        raise ConfigError(
+            f"{place}.parameters: expected {inspect.signature(made_by)} of {choice.strategy}, "
+            f"found {', '.join(choice.parameters) or 'none'}: {error}"
+        ) from error
+    return made_by(**choice.parameters)
+
+
+def _load(menu: Mapping[str, Any], path: str, place: str) -> Any:
+    module, _, name = path.rpartition(".")
+    try:
+        return getattr(import_module(module), name)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise ConfigError(
+            f"{place}.strategy: expected one of {', '.join(sorted(menu))}, or the dotted path of a class that Python "
+            f"can import here and on Spark's executors; found {path!r}: {error}"
+        ) from error

@@ -6,6 +6,7 @@
     ms:<project>:model:<model>                            the model pointer (JSON)
     ms:<project>:model:<model>:<version>:<partition>      ONNX bytes; `...:manifest` its manifest
     ms:<project>:score:<prediction id>                    a score (JSON), the first one stands
+    ms:<project>:definition:<definition id>               what a definition pins beside the settings (JSON)
     ms:<project>:{<group>:<entity>}:b:<generation>        batch value (see `packing`)
     ms:<project>:{<group>:<entity>}:s:<epoch>:<period>    speed hash (see `speed`)
     ms:<project>:{<group>:<entity>}:i:<epoch>             index of periods that exist (sorted set)
@@ -76,3 +77,7 @@ class Keyspace:
     def score(self, prediction_id: str) -> str:
         """Return the key of a prediction's score."""
         return f"ms:{self.project}:score:{prediction_id}"
+
+    def definition(self, definition_id: str) -> str:
+        """Return the key of what a definition pins beside the settings."""
+        return f"ms:{self.project}:definition:{definition_id}"

@@ -43,7 +43,7 @@ class Comparison:
         scored: distinct prediction ids; repeats: further score records of an id (equal or not, they are compared).
         vectors_compared, values_compared, differences: without those that say `edge`; differences are values.
         edge: answers that say so; edge_equal: those of them that equal the plain formula all the same.
-        from_both_views: vectors with at least one event from each view in their windows.
+        from_both_views: vectors compared that hold at least one event from each view.
         not_compared: answers that read no view, by their source; unknown: scores whose asking event is not in raw.
         unanswered: accepted asking messages without a score.
     """
@@ -159,7 +159,6 @@ def _compare_one(oracle: Oracle, score: dict[str, Any], found: Comparison) -> No
         _note(found, score["prediction_id"], {f"{name}:positions": ("(given)", "(absent)") for name in missing})
         return
     expected = oracle.expected(event, reaches_of(answer))
-    found.from_both_views += bool(expected.from_batch and expected.from_speed)
     wrong = differing({**expected.values, **_asked(oracle, event)}, {**answer["values"], **_said(answer)})
     if any(group.get("edge") for group in answer["groups"].values()):
         found.edge += 1
@@ -167,6 +166,7 @@ def _compare_one(oracle: Oracle, score: dict[str, Any], found: Comparison) -> No
         return
     found.vectors_compared += 1
     found.values_compared += len(expected.values)
+    found.from_both_views += bool(expected.from_batch and expected.from_speed)
     _note(found, score["prediction_id"], wrong)
 
 

@@ -1,15 +1,15 @@
-"""The merge worker's side of Redis: updates go in through `merge.lua`, fenced; positions are kept beside the data."""
+"""The merge worker's side of Redis: updates go in through `merge.lua`, fenced."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
-from lambda_core.repositories.store import Script, answering, call_all
+from lambda_core.repositories.store import Script, call_all
 from lambda_core.views.script import MERGE, Scripts
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable
 
     import redis
 
@@ -70,24 +70,3 @@ class MergeStore:
         for reply in replies:
             counts += MergeCounts(*reply)
         return counts
-
-    def positions(self, topic: str, partitions: Sequence[int]) -> dict[int, int]:
-        """Return the next offset to read of each partition of the updates topic that has one kept."""
-        if not partitions:
-            return {}
-        with answering(self._client):
-            kept = cast("list[bytes | None]", self._client.mget([self._keys.worker(topic, p) for p in partitions]))
-        return {
-            partition: int(offset) for partition, offset in zip(partitions, kept, strict=True) if offset is not None
-        }
-
-    def keep_positions(self, topic: str, positions: Mapping[int, int]) -> None:
-        """Keep the next offset of each partition; to be called only once `apply` has returned for all before it."""
-        if positions:
-            with answering(self._client):
-                self._client.mset({self._keys.worker(topic, p): offset for p, offset in positions.items()})
-
-    def run_id(self) -> str:
-        """Return the id of the server's process: another one than before means positions must be read again."""
-        with answering(self._client):
-            return str(self._client.info("server")["run_id"])

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol, cast
 
-import msgspec
-
 from lambda_core.errors import PointerMovedError
+from lambda_core.models.deployed import ModelSource
+from lambda_core.models.manifest import Manifest
+from lambda_core.models.pointer import ModelPointer
 from lambda_core.repositories.store import answering
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import redis
 
     from lambda_core.views.keyspace import Keyspace
@@ -21,34 +24,11 @@ return 1
 """
 
 
-class ModelPointer(msgspec.Struct, frozen=True):
-    """Which version of a model answers, and which one did before (kept for a revert)."""
-
-    current: str
-    previous: str | None = None
-
-    def encode(self) -> bytes:
-        """Return the canonical JSON; equal pointers have equal bytes, as the compare-and-set needs."""
-        return msgspec.json.encode(self)
-
-
-class ModelStore(Protocol):
+class ModelStore(ModelSource, Protocol):
     """Versions of models, immutable once a pointer names them, and the pointers."""
 
-    def put(self, model: str, version: str, manifest: bytes, artefacts: dict[str, bytes]) -> None:
+    def put(self, manifest: Manifest, artefacts: Mapping[str, bytes]) -> None:
         """Store a version: its manifest, and one artefact a partition. Nothing answers with it yet."""
-        ...
-
-    def manifest(self, model: str, version: str) -> bytes | None:
-        """Return a version's manifest; None when it is not stored."""
-        ...
-
-    def artefact(self, model: str, version: str, partition: str) -> bytes | None:
-        """Return the artefact of one partition; None when it is not stored."""
-        ...
-
-    def pointer(self, model: str) -> ModelPointer | None:
-        """Return which version answers; None when none was ever deployed."""
         ...
 
     def flip(self, model: str, expected: ModelPointer | None, version: str) -> ModelPointer:
@@ -67,27 +47,27 @@ class RedisModelStore:
         self._client = client
         self._keys = keys
 
-    def put(self, model: str, version: str, manifest: bytes, artefacts: dict[str, bytes]) -> None:
+    def put(self, manifest: Manifest, artefacts: Mapping[str, bytes]) -> None:
         """Store a version, all of it or nothing."""
-        values: dict[str, bytes] = {
-            self._keys.artefact(model, version, partition): content for partition, content in artefacts.items()
-        }
-        values[self._keys.manifest(model, version)] = manifest
+        own = (manifest.model, manifest.version)
+        values = {self._keys.artefact(*own, partition): content for partition, content in artefacts.items()}
+        values[self._keys.manifest(*own)] = manifest.encode()
         with answering(self._client):
             self._client.mset(values)
 
-    def manifest(self, model: str, version: str) -> bytes | None:
-        """Return a version's manifest; None when it is not stored."""
-        return self._get(self._keys.manifest(model, version))
+    def manifest(self, model: str, version: str) -> Manifest | None:
+        """Return what a version says of itself; None when it is not stored."""
+        found = self._get(self._keys.manifest(model, version))
+        return None if found is None else Manifest.decode(found)
 
     def artefact(self, model: str, version: str, partition: str) -> bytes | None:
         """Return the artefact of one partition; None when it is not stored."""
         return self._get(self._keys.artefact(model, version, partition))
 
-    def pointer(self, model: str) -> ModelPointer | None:
+    def model_pointer(self, model: str) -> ModelPointer | None:
         """Return which version answers; None when none was ever deployed."""
         found = self._get(self._keys.model(model))
-        return None if found is None else msgspec.json.decode(found, type=ModelPointer)
+        return None if found is None else ModelPointer.decode(found)
 
     def flip(self, model: str, expected: ModelPointer | None, version: str) -> ModelPointer:
         """Let a version answer if the pointer is still `expected`; what answered becomes the previous one."""
@@ -108,24 +88,25 @@ class MemoryModelStore:
     """Models in memory; for tests."""
 
     def __init__(self) -> None:
-        self._manifests: dict[tuple[str, str], bytes] = {}
+        self._manifests: dict[tuple[str, str], Manifest] = {}
         self._artefacts: dict[tuple[str, str, str], bytes] = {}
         self._pointers: dict[str, ModelPointer] = {}
 
-    def put(self, model: str, version: str, manifest: bytes, artefacts: dict[str, bytes]) -> None:
+    def put(self, manifest: Manifest, artefacts: Mapping[str, bytes]) -> None:
         """Store a version."""
-        self._manifests[model, version] = manifest
-        self._artefacts.update({(model, version, partition): content for partition, content in artefacts.items()})
+        own = (manifest.model, manifest.version)
+        self._manifests[own] = manifest
+        self._artefacts.update({(*own, partition): content for partition, content in artefacts.items()})
 
-    def manifest(self, model: str, version: str) -> bytes | None:
-        """Return a version's manifest; None when it is not stored."""
+    def manifest(self, model: str, version: str) -> Manifest | None:
+        """Return what a version says of itself; None when it is not stored."""
         return self._manifests.get((model, version))
 
     def artefact(self, model: str, version: str, partition: str) -> bytes | None:
         """Return the artefact of one partition; None when it is not stored."""
         return self._artefacts.get((model, version, partition))
 
-    def pointer(self, model: str) -> ModelPointer | None:
+    def model_pointer(self, model: str) -> ModelPointer | None:
         """Return which version answers; None when none was ever deployed."""
         return self._pointers.get(model)
 

@@ -90,16 +90,6 @@ def test_any_reply_that_is_an_error_is_raised(client, keys, definition):
         MergeStore(client, keys, definition).apply(EPOCH, sent)
 
 
-def test_positions_are_kept_by_partition(client, keys, definition):
-    store = MergeStore(client, keys, definition)
-
-    store.keep_positions("shop.updates", {0: 12, 2: 7})
-
-    assert store.positions("shop.updates", [0, 1, 2]) == {0: 12, 2: 7}
-    assert store.positions("shop.updates", []) == {}
-    assert len(store.run_id()) == 40
-
-
 def test_a_server_that_is_away_is_named_without_its_password():
     with pytest.raises(StoreError) as raised:
         connect("redis://user:secret@127.0.0.1:1/3")

@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 
 from lambda_core.errors import PointerMovedError
-from lambda_core.repositories.model_store import MemoryModelStore, ModelPointer, RedisModelStore
+from lambda_core.models.manifest import Manifest
+from lambda_core.models.pointer import ModelPointer
+from lambda_core.repositories.model_store import MemoryModelStore, RedisModelStore
 from lambda_core.repositories.record_store import DefinitionStore, ScoreStore
 from lambda_core.schemas.messages import Answer, Score
 
@@ -21,20 +23,22 @@ def score(value: float, prediction_id: str = "shop.orders/0/7") -> Score:
 
 
 def test_a_version_is_stored_whole(models):
-    models.put("returned", "1", b"{}", {"ann": b"\x00onnx", "bob": b"other"})
+    manifest = Manifest("returned", "1", "checkout", "id", "id", ["price"], {}, "run", "split", 1)
 
-    assert models.manifest("returned", "1") == b"{}"
+    models.put(manifest, {"ann": b"\x00onnx", "bob": b"other"})
+
+    assert models.manifest("returned", "1") == manifest
     assert models.artefact("returned", "1", "ann") == b"\x00onnx"
     assert models.artefact("returned", "1", "eve") is None
     assert models.manifest("returned", "2") is None
-    assert models.pointer("returned") is None
+    assert models.model_pointer("returned") is None
 
 
 def test_a_flip_keeps_the_version_that_answered_before(models):
     first = models.flip("returned", None, "1")
 
     assert models.flip("returned", first, "2") == ModelPointer("2", "1")
-    assert models.pointer("returned") == ModelPointer("2", "1")
+    assert models.model_pointer("returned") == ModelPointer("2", "1")
 
 
 def test_a_flip_is_refused_when_somebody_else_was_first(models):
@@ -42,7 +46,7 @@ def test_a_flip_is_refused_when_somebody_else_was_first(models):
 
     with pytest.raises(PointerMovedError, match="model returned: expected no version to answer"):
         models.flip("returned", None, "2")
-    assert models.pointer("returned") == ModelPointer("1")
+    assert models.model_pointer("returned") == ModelPointer("1")
 
 
 def test_the_first_score_of_a_prediction_stands(client, keys):

@@ -4,9 +4,10 @@ A process of its own reads, again and again, how far one (feature group, entity)
 message's partition is at or past the message's offset. The pauses between reads grow with the wait (a twentieth of it),
 so that a slow system is not slowed further by being watched.
 
-    Prober("module:function", ["argument"])     the function returns `positions(group, entity) -> {partition: offset}`
-    prober(mark), prober(delivered)             as `demo.replay` says them
-    prober.finish()                             milliseconds of every mark
+    Prober(watched, "module:function", ["argument"])   function(argument) is `positions(group, entity)`, a dictionary
+                                                       of the last offset applied by partition
+    prober(mark), prober(delivered)                    as `demo.replay` says them
+    prober.finish()                                    milliseconds of every mark
 """
 
 from __future__ import annotations
@@ -14,23 +15,25 @@ from __future__ import annotations
 import importlib
 import multiprocessing
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from typing import Any
 
 import orjson
 
+from demo.oracle.declared import Declared
 from demo.replay import Delivered, Mark
 
 Positions = Callable[[str, str], dict[int, int]]
-WATCHED = {
-    "departures": ("departures_by_carrier", ("carrier",)),
-    "arrivals": ("arrivals_by_route", ("origin", "dest")),
-    "weather": ("weather_by_origin", ("origin",)),
-}
-"""Of each source, the group and the entity's columns that are watched."""
 PAUSE_S, MOST_PAUSE_S = 0.0005, 0.05
+
+
+def watched_groups(declared: Declared) -> dict[str, tuple[str, tuple[str, ...]]]:
+    """Return of each source the first group whose entity every message has, and the entity's columns."""
+    always = {"origin", "dest", "carrier"}
+    usable = [group for group in declared.groups if always.issuperset(group.keys)]
+    return {group.source: (group.name, group.keys) for group in reversed(usable)}
 
 
 @dataclass
@@ -113,9 +116,16 @@ class Watch:
 
 
 class Prober:
-    """A watch in a process of its own; called with what the replay says."""
+    """A watch in a process of its own; called with what the replay says.
 
-    def __init__(self, factory: str, arguments: Sequence[Any] = ()) -> None:
+    Attributes:
+        watched: source -> the group that is watched for its messages, and the entity's columns.
+    """
+
+    def __init__(
+        self, watched: Mapping[str, tuple[str, tuple[str, ...]]], factory: str, arguments: Sequence[Any]
+    ) -> None:
+        self.watched = watched
         context = multiprocessing.get_context("spawn")
         self._pipe, theirs = context.Pipe()
         self.process = context.Process(target=_watch, args=(theirs, factory, list(arguments)), daemon=True)
@@ -128,7 +138,7 @@ class Prober:
         if isinstance(said, Delivered):
             message: dict[str, Any] = {"number": said.number, "partition": said.partition, "offset": said.offset}
         else:
-            group, columns = WATCHED[said.record.source]
+            group, columns = self.watched[said.record.source]
             values = dict(said.record.entity)
             entity = "|".join(str(values[column]) for column in columns)
             message = {"number": said.number, "group": group, "entity": entity, "sent_ns": said.sent_ns}
@@ -140,6 +150,12 @@ class Prober:
         found = orjson.loads(self._pipe.recv_bytes())
         self.process.join(10)
         return Freshness(tuple(found["milliseconds"]), found["unseen"])
+
+
+def arrived_at(positions: dict[Any, int]) -> Positions:
+    """Return a reader that always says the same; with it, a run measures the prober itself."""
+    told = {int(partition): offset for partition, offset in positions.items()}
+    return lambda group, entity: told  # noqa: ARG005 - the same for everybody
 
 
 def _watch(pipe: Connection, factory: str, arguments: list[Any]) -> None:

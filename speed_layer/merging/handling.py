@@ -1,0 +1,159 @@
+"""What becomes of a batch of updates. Pure: the store, the clock and the log are given.
+
+1. The pointer names the epochs to write: those of the current and the previous view whose definition this worker has.
+   Without any, the worker waits; it never writes beside an epoch. (During a change of the definition a worker of each
+   runs, so that a revert finds its epoch up to date.)
+2. An update goes to the epoch of its own definition; one of no such definition is dropped and counted.
+3. Positions are those of the oldest epoch: an epoch without a position begins where the log begins.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+import msgspec
+
+from lambda_core.features.aggregations import encode_component
+from lambda_core.schemas.messages import Update
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from lambda_core.clock import Clock
+    from lambda_core.features.definition import Definition, FeatureGroup
+    from lambda_core.repositories.merge_store import MergeCounts
+    from speed_layer.monitoring import Measures
+    from speed_layer.worker import Record
+
+LOOK_EVERY_MS = 250
+"""How often the pointer is looked at again."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """An epoch that updates of its definition are written to; updates of periods before `first_period` are dropped."""
+
+    definition: Definition
+    epoch: str
+    first_period: int
+
+
+class MergeTarget(Protocol):
+    """Where updates go. All methods raise StoreError when it is away."""
+
+    def open(self) -> None:
+        """Connect anew; from then on, a connection that breaks stays broken."""
+        ...
+
+    def targets(self) -> tuple[Target, ...]:
+        """Return the epochs that are published and held in full, the current view's first; none when it is not."""
+        ...
+
+    def positions(self, epochs: Sequence[str]) -> dict[int, int]:
+        """Return the next offset of each partition: the oldest of these epochs'."""
+        ...
+
+    def apply(self, target: Target, updates: Sequence[Update]) -> MergeCounts:
+        """Apply updates in the order of the log; EpochError when the epoch's mark is missing."""
+        ...
+
+    def keep(self, epochs: Sequence[str], positions: Mapping[int, int]) -> None:
+        """Keep the next offsets, for each epoch."""
+        ...
+
+
+class MergeHandler:
+    """Merges batches of updates into the epochs that the pointer names."""
+
+    def __init__(
+        self, store: MergeTarget, clock: Clock, measures: Measures, log: Any, lag: Callable[[Mapping[int, int]], int]
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self._measures = measures
+        self._log = log
+        self._lag = lag
+        self._targets: tuple[Target, ...] = ()
+        self._next: dict[int, int] = {}
+        self._appended: list[int] = []
+        self._look_at_ms = 0
+        self._waits = False
+
+    def begin(self) -> Mapping[int, int] | None:
+        """Return where to go on; None while no epoch is published and held in full."""
+        self._store.open()
+        self._targets = self._store.targets()
+        if not self._targets:
+            if not self._waits:
+                self._log.warning(
+                    "merge worker waits: no view of its definition is published, or Redis lacks the epoch's mark"
+                )
+            self._waits = True
+            return None
+        self._waits = False
+        self._next = dict(self._store.positions(self._epochs))
+        self._log.info("merge worker begins", epochs=self._epochs, positions=self._next)
+        return self._next
+
+    def is_current(self) -> bool:
+        """Tell whether the epochs are still those that the pointer names; takes over a moved horizon."""
+        self._measures.line()
+        if self._clock.now_ms() < self._look_at_ms:
+            return True
+        self._look_at_ms = self._clock.now_ms() + LOOK_EVERY_MS
+        found = self._store.targets()
+        same = [target.epoch for target in found] == self._epochs
+        if same:
+            self._targets = found
+        return same
+
+    def process(self, records: Sequence[Record]) -> None:
+        """Apply the batch's updates, each to the epoch of its definition."""
+        updates = [update for record in records if (update := self._read(record)) is not None]
+        left = len(updates)
+        for target in self._targets:
+            own = [_exact(target.definition, update) for update in updates if update.definition == target.definition.id]
+            left -= len(own)
+            if own:
+                self._measures.count(asdict(self._store.apply(target, own)))
+        self._measures.count({"other_definition": left})
+        self._appended = [update.append_ms for update in updates]
+
+    def keep(self, positions: Mapping[int, int]) -> None:
+        """Keep the next offsets beside the data that was written."""
+        self._store.keep(self._epochs, positions)
+        self._next.update(positions)
+        self._measures.done(self._appended, self._lag(self._next))
+
+    @property
+    def _epochs(self) -> list[str]:
+        return [target.epoch for target in self._targets]
+
+    def _read(self, record: Record) -> Update | None:
+        try:
+            return _DECODER.decode(record.value)
+        except msgspec.MsgspecError as error:
+            self._measures.count({"unreadable": 1})
+            self._log.error("no update of ours", partition=record.partition, offset=record.offset, reason=str(error))
+            return None
+
+
+_DECODER = msgspec.json.Decoder(Update)
+
+
+def _exact(definition: Definition, update: Update) -> Update:
+    """Return the update with its floats as the core writes them: Spark's shortest text has other bytes."""
+    codes = _codes(definition.groups[update.group])
+    if "f" not in codes:
+        return update
+    row = [_float(code, text) for code, text in zip(codes, update.row, strict=True)]
+    return msgspec.structs.replace(update, row=row)
+
+
+def _codes(group: FeatureGroup) -> str:
+    return "".join(slot.aggregation.components for slot in group.slots)
+
+
+def _float(code: str, text: str) -> str:
+    return encode_component("f", float(text)) if code == "f" and text not in {"", "!"} else text

@@ -1,0 +1,57 @@
+"""The merge worker: a plain consumer of the updates topic with explicit positions, until it is told to stop."""
+
+from __future__ import annotations
+
+from threading import Event
+from typing import TYPE_CHECKING
+
+from lambda_core.repositories.log import KafkaTopics
+from lambda_core.schemas.messages import UPDATES, topic
+from speed_layer.consuming import KafkaRecordLog
+from speed_layer.definitions import published_definition
+from speed_layer.merging.handling import MergeHandler
+from speed_layer.merging.target import RedisTarget
+from speed_layer.monitoring import Measures, serve_metrics
+from speed_layer.positions import Positions
+from speed_layer.stopping import stop_on_signals
+from speed_layer.worker import Worker, run_until
+
+if TYPE_CHECKING:
+    from collections import Counter
+    from collections.abc import Sequence
+
+    from lambda_core.context import RunContext
+
+
+def run_merge(context: RunContext, partitions: Sequence[int] | None = None, stop: Event | None = None) -> Counter[str]:
+    """Merge updates into Redis until SIGTERM, SIGINT, or `stop`; return how many records became what.
+
+    Args:
+        context: names the servers.
+        partitions: which partitions of the updates topic to read; None for all. Two workers on one are no harm.
+        stop: ends the run when set, in place of signals.
+
+    Raises:
+        KafkaError, StoreError: when a server is away at the start. Later on the worker waits for it.
+        PositionError: when the log no longer has what comes next.
+    """
+    settings = context.environment
+    name = topic(context.project.project, UPDATES)
+    topics = KafkaTopics(settings.kafka)
+    topics.create({name: settings.speed.topic_partitions})
+    target = RedisTarget(
+        settings.redis.get_secret_value(),
+        Positions(context.keys, topics, name, partitions),
+        lambda client, wanted: published_definition(context.project, client, context.keys, wanted),
+    )
+    target.open()
+    records = KafkaRecordLog(settings.kafka, name)
+    measures = Measures("merge", context.clock, context.log)
+    handler = MergeHandler(target, context.clock, measures, context.log, records.lag)
+    serve_metrics(settings.speed.merge_metrics_port)
+    try:
+        run_until(stop or stop_on_signals(), Worker(records, handler, settings.speed.max_batch), context.log)
+    finally:
+        records.close()
+    measures.say("merge worker ends")
+    return measures.totals

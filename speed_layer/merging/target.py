@@ -1,0 +1,105 @@
+"""Redis as the merge worker writes to it: epochs by the pointer, the fenced script, and positions beside the data."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from lambda_core.errors import StoreError
+from lambda_core.repositories.merge_store import MergeCounts, MergeStore
+from lambda_core.repositories.pointers import PointerRepository
+from lambda_core.repositories.store import answering
+from speed_layer.connection import open_once, process_id
+from speed_layer.merging.handling import Target
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    import redis
+
+    from lambda_core.features.definition import Definition
+    from lambda_core.schemas.messages import Update
+    from speed_layer.positions import Positions
+
+    Definitions = Callable[[redis.Redis, str], Definition | None]
+
+
+class RedisTarget:
+    """The speed view in Redis.
+
+    Positions are kept per epoch: a new epoch has none, and so is filled from the begin of the log.
+
+    Args:
+        url: of Redis. positions: of the updates topic.
+        definition_of: the definition of an id, as it was published; None when it is of other settings than this process's.
+    """
+
+    def __init__(self, url: str, positions: Positions, definition_of: Definitions) -> None:
+        self._url = url
+        self._positions = positions
+        self._definition_of = definition_of
+        self._client: redis.Redis | None = None
+        self._process = ""
+        self._definitions: dict[str, Definition | None] = {}
+        self._stores: dict[str, MergeStore] = {}
+
+    @property
+    def process(self) -> str:
+        """Return the id of the server's process that this is connected to."""
+        return self._process
+
+    def open(self) -> None:
+        """Connect anew, and make sure that the topic is the one whose positions are kept here."""
+        if self._client is not None:
+            self._client.close()
+        self._client = open_once(self._url)
+        self._stores = {}
+        self._process = process_id(self._client)
+        self._positions.check_topic(self._client)
+
+    def targets(self) -> tuple[Target, ...]:
+        """Return the epochs of this process's definition that are published and held in full, the current view's first.
+
+        An epoch of another definition is another worker's: each knows only its own settings.
+        """
+        pointer = PointerRepository(self._redis, self._positions.keys).get()
+        if pointer is None:
+            return ()
+        published = [pointer.current, *([pointer.previous] if pointer.previous else [])]
+        found: dict[str, Target] = {}
+        for one in published:
+            definition = self._definition(one.definition_id)
+            if definition is not None and one.definition_id not in found and self._is_held(one.epoch):
+                found[one.definition_id] = Target(definition, one.epoch, pointer.retained_horizon())
+        return tuple(found.values())
+
+    def positions(self, epochs: Sequence[str]) -> dict[int, int]:
+        """Return the next offset of each partition: the oldest of these epochs'."""
+        found = [self._positions.read(self._redis, epoch) for epoch in epochs]
+        return {partition: min(positions[partition] for positions in found) for partition in found[0]}
+
+    def apply(self, target: Target, updates: Sequence[Update]) -> MergeCounts:
+        """Apply updates in the order of the log."""
+        own = target.definition
+        if own.id not in self._stores:
+            self._stores[own.id] = MergeStore(self._redis, self._positions.keys, own)
+        return self._stores[own.id].apply(target.epoch, updates, target.first_period)
+
+    def keep(self, epochs: Sequence[str], positions: Mapping[int, int]) -> None:
+        """Keep the next offsets, for each epoch."""
+        for epoch in epochs:
+            self._positions.keep(self._redis, epoch, positions)
+
+    @property
+    def _redis(self) -> redis.Redis:
+        if self._client is None:
+            raise StoreError("Redis: expected an open connection, found none; open() comes first")
+        return self._client
+
+    def _definition(self, definition_id: str) -> Definition | None:
+        if definition_id not in self._definitions:
+            self._definitions[definition_id] = self._definition_of(self._redis, definition_id)
+        return self._definitions[definition_id]
+
+    def _is_held(self, epoch: str) -> bool:
+        with answering(self._redis):
+            return bool(self._redis.sismember(self._positions.keys.mark, epoch))

@@ -1,0 +1,92 @@
+"""Where a worker goes on: next offsets kept in Redis beside the data, and the topic that they are offsets of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, cast
+
+from lambda_core.errors import PositionError
+from lambda_core.repositories.store import address, answering
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    import redis
+
+    from lambda_core.repositories.log import Topics
+    from lambda_core.views.keyspace import Keyspace
+
+
+@dataclass(frozen=True)
+class Positions:
+    """Next offsets of one topic.
+
+    Attributes:
+        partitions: which ones this worker reads; None for all.
+    """
+
+    keys: Keyspace
+    topics: Topics
+    topic: str
+    partitions: Sequence[int] | None = None
+
+    def check_topic(self, client: redis.Redis) -> None:
+        """Remember the topic's id at the first call.
+
+        Raises:
+            PositionError: when it is another one later: offsets of one topic mean nothing in another.
+        """
+        found = self.topics.ids([self.topic]).get(self.topic)
+        if found is None:
+            raise PositionError(f"topic {self.topic}: expected it to exist, found none; start the speed query first")
+        key = f"{self.keys.worker(self.topic, 0).rpartition(':')[0]}:id"
+        with answering(client):
+            client.set(key, found, nx=True)
+            kept = cast("bytes", client.get(key)).decode()
+        if kept != found:
+            raise PositionError(
+                f"topic {self.topic}: expected id {kept}, whose offsets are kept in Redis at {address(client)}, found "
+                f"{found}: it was made again; rebuild the speed view under a new epoch, then delete the key {key}"
+            )
+
+    def read(self, client: redis.Redis, scope: str) -> dict[int, int]:
+        """Return the next offset of each partition: as kept under this scope, else the log's begin.
+
+        Raises:
+            PositionError: when a kept one lies outside the log.
+        """
+        begins, ends = self.topics.begins(self.topic), self.topics.ends(self.topic)
+        own = sorted(begins) if self.partitions is None else list(self.partitions)
+        with answering(client):
+            kept = cast("list[bytes | None]", client.mget([self._key(scope, partition) for partition in own]))
+        found = {partition: int(offset) for partition, offset in zip(own, kept, strict=True) if offset is not None}
+        return start_positions(self.topic, found, {p: begins[p] for p in own if p in begins}, ends)
+
+    def keep(self, client: redis.Redis, scope: str, positions: Mapping[int, int]) -> None:
+        """Keep next offsets under a scope."""
+        with answering(client):
+            client.mset({self._key(scope, partition): offset for partition, offset in positions.items()})
+
+    def _key(self, scope: str, partition: int) -> str:
+        return self.keys.worker(f"{self.topic}@{scope}", partition)
+
+
+def start_positions(
+    topic: str, kept: Mapping[int, int], begins: Mapping[int, int], ends: Mapping[int, int]
+) -> dict[int, int]:
+    """Return where each partition goes on: where it was kept, else at the first record of the log; never at its end.
+
+    Raises:
+        PositionError: when a kept position lies before the log's begin or past its end.
+    """
+    positions = {}
+    for partition, begin in begins.items():
+        position = kept.get(partition, begin)
+        if not begin <= position <= ends[partition]:
+            raise PositionError(
+                f"topic {topic}, partition {partition}: expected the kept position {position} between the log's begin "
+                f"{begin} and end {ends[partition]}; its records are gone, or the log lost some: rebuild the speed view "
+                "from the raw tables under a new epoch"
+            )
+        positions[partition] = position
+    return positions

@@ -1,0 +1,65 @@
+"""All queries of one Spark application, until a signal or a failure ends them."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from lambda_core.errors import ServerError
+from speed_layer.ingestion import start_raw_writers, start_score_writer
+from speed_layer.preparation.prepare import start_query
+from speed_layer.stopping import stop_on_signals
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from threading import Event
+
+    from pyspark.sql.streaming.query import StreamingQuery
+
+    from lambda_core.context import RunContext
+
+LOOK_S = 0.5
+
+
+def run_queries(context: RunContext, stop: Event | None = None, *, raw_only: bool = False) -> None:
+    """Run the query and the writers until SIGTERM, SIGINT, or `stop`.
+
+    Args:
+        context: names servers, folders and the project.
+        stop: ends the run when set, in place of signals.
+        raw_only: run the raw writers alone.
+
+    Raises:
+        ServerError: when a query fails; it names the query and what Spark says.
+    """
+    ended = stop or stop_on_signals()
+    with _stopped(context) as queries:
+        if not raw_only:
+            queries.append(start_query(context))
+        queries.extend(start_raw_writers(context))
+        scores = None if raw_only else start_score_writer(context)
+        queries.extend([scores] if scores else [])
+        context.log.info("queries run", names=[query.name for query in queries])
+        while not ended.wait(LOOK_S):
+            for query in queries:
+                _refuse_failed(query)
+
+
+@contextmanager
+def _stopped(context: RunContext) -> Iterator[list[StreamingQuery]]:
+    queries: list[StreamingQuery] = []
+    try:
+        yield queries
+    finally:
+        for query in queries:
+            query.stop()
+        context.log.info("queries stopped", names=[query.name for query in queries])
+
+
+def _refuse_failed(query: StreamingQuery) -> None:
+    if not query.isActive:
+        said = str(query.exception()).partition("=== Streaming Query ===")[0].strip()
+        raise ServerError(
+            f"query {query.name}: expected it to run, found it ended: {said[:2_000]}; its checkpoint keeps its place: "
+            "remove the cause, then start it again"
+        )

@@ -1,0 +1,137 @@
+"""What becomes of a batch of requests. Pure: predictions, clock and the outbox are given.
+
+1. Every request is answered and scored by the ladder, all in one read.
+2. The first score of a prediction id stands. A repeat is dropped and counted; what stands is sent on once more unless
+   this worker has already sent it, since the one before may have ended between keeping and sending.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, OrderedDict
+from typing import TYPE_CHECKING, Any, Protocol
+
+import msgspec
+
+from lambda_core.schemas.messages import Request, Score
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from lambda_core.clock import Clock
+    from lambda_core.models.predicting import Prediction
+    from speed_layer.monitoring import Measures
+    from speed_layer.worker import Record
+
+_REMEMBERED = 100_000
+_DECODER = msgspec.json.Decoder(Request)
+
+
+class Outbox(Protocol):
+    """Where predictions come from and scores go. Raises StoreError or KafkaError when a server is away."""
+
+    def open(self) -> None:
+        """Connect anew."""
+        ...
+
+    def positions(self) -> dict[int, int]:
+        """Return the next offset of each partition of the requests."""
+        ...
+
+    def knows(self, model: str) -> bool:
+        """Tell whether the project declares the model."""
+        ...
+
+    def predict(self, requests: Sequence[Request]) -> list[Prediction]:
+        """Return one prediction a request, in their order."""
+        ...
+
+    def stand(self, scores: Sequence[Score]) -> list[Score | None]:
+        """Keep each score if it is the first of its id; return None for it, else the one that stands."""
+        ...
+
+    def send(self, scores: Sequence[Score]) -> None:
+        """Put scores on the topic; return when all of them are acknowledged."""
+        ...
+
+    def keep(self, positions: Mapping[int, int]) -> None:
+        """Keep the next offsets."""
+        ...
+
+
+class ScoreHandler:
+    """Scores batches of requests of the named models."""
+
+    def __init__(
+        self, outbox: Outbox, clock: Clock, measures: Measures, log: Any, lag: Callable[[Mapping[int, int]], int]
+    ) -> None:
+        self._outbox = outbox
+        self._clock = clock
+        self._measures = measures
+        self._log = log
+        self._lag = lag
+        self._sent: OrderedDict[str, None] = OrderedDict()
+        self._next: dict[int, int] = {}
+        self._appended: list[int] = []
+
+    def begin(self) -> Mapping[int, int]:
+        """Return where to go on."""
+        self._outbox.open()
+        self._next = dict(self._outbox.positions())
+        self._log.info("scoring worker begins", positions=self._next)
+        return self._next
+
+    def is_current(self) -> bool:
+        """Tell that what `begin` found still holds: positions of requests know no epoch."""
+        self._measures.line()
+        return True
+
+    def process(self, records: Sequence[Record]) -> None:
+        """Answer, score, keep and send the batch's requests."""
+        requests = [request for record in records if (request := self._read(record)) is not None]
+        scores = [
+            self._score(request, prediction)
+            for request, prediction in zip(requests, self._outbox.predict(requests), strict=True)
+        ]
+        standing = self._outbox.stand(scores)
+        first = [score for score, other in zip(scores, standing, strict=True) if other is None]
+        repeats = [other for other in standing if other is not None]
+        unsent = {one.prediction_id: one for one in [*first, *repeats] if one.prediction_id not in self._sent}
+        self._outbox.send(list(unsent.values()))
+        self._remember(unsent)
+        self._measures.count({"repeats": len(repeats), **Counter(score.answer.source for score in first)})
+        self._appended = [score.append_ms for score in first]
+
+    def keep(self, positions: Mapping[int, int]) -> None:
+        """Keep the next offsets."""
+        self._outbox.keep(positions)
+        self._next.update(positions)
+        self._measures.done(self._appended, self._lag(self._next))
+
+    def _score(self, request: Request, prediction: Prediction) -> Score:
+        return Score(
+            prediction_id=request.prediction_id,
+            model=request.model,
+            model_version=prediction.model_version,
+            partition_key=prediction.partition_key,
+            score=prediction.score,
+            answer=prediction.answer,
+            append_ms=request.append_ms,
+            scored_ms=self._clock.now_ms(),
+        )
+
+    def _read(self, record: Record) -> Request | None:
+        try:
+            request = _DECODER.decode(record.value)
+        except msgspec.MsgspecError as error:
+            self._measures.count({"unreadable": 1})
+            self._log.error("no request of ours", partition=record.partition, offset=record.offset, reason=str(error))
+            return None
+        if self._outbox.knows(request.model):
+            return request
+        self._measures.count({"other_model": 1})
+        return None
+
+    def _remember(self, sent: Mapping[str, Score]) -> None:
+        self._sent.update(dict.fromkeys(sent))
+        while len(self._sent) > _REMEMBERED:
+            self._sent.popitem(last=False)

@@ -1,0 +1,146 @@
+"""All windows of many askers over one group's history, at once: the batch rendering of the definition in numpy. Pure.
+
+1. Events are sorted by (entity, event time, partition, offset). Event times are ranked, so that one 64-bit number
+   orders (entity, event time), and every window of every asker becomes a range `[low, high)` of places.
+2. A range is cut into the nodes of a binary tree over the places: a node stands for 2^k places, so that a range of n
+   events is at most 2 log2 n nodes. Where events are known only once they were appended, a node that holds both known
+   and unknown ones is replaced by its halves, down to single events.
+3. Each aggregation keeps its state for every node (`reductions`), and reduces the states of a range's nodes. Nothing is
+   subtracted: floats lose nothing to the history outside the window, and minima cost what sums cost.
+4. The reduced states become values as `aggregations.finish` makes them, to the last bit for exact kinds.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from batch_layer.preparation.reductions import Column, Cover, finished, reduced
+
+if TYPE_CHECKING:
+    from lambda_core.features.definition import FeatureGroup
+    from lambda_core.features.windows import Window
+
+Array = np.ndarray
+
+
+@dataclass(frozen=True)
+class Events:
+    """One place an event that counts, in any order.
+
+    Attributes:
+        entity: number of the entity. event_time_ms, partition, offset: when it happened, and its position.
+        columns: source column -> its values (scaled integers for decimals) and which of them are there.
+        known_ms: from when on the event was known; None where it is known from its event time on.
+    """
+
+    entity: Array
+    event_time_ms: Array
+    partition: Array
+    offset: Array
+    columns: dict[str, Column]
+    known_ms: Array | None = None
+
+    def sorted(self) -> Events:
+        """Return the events by entity, event time, partition and offset."""
+        order = np.lexsort((self.offset, self.partition, self.event_time_ms, self.entity))
+        columns = {name: Column(column.values[order], column.present[order]) for name, column in self.columns.items()}
+        return Events(
+            entity=self.entity[order],
+            event_time_ms=self.event_time_ms[order],
+            partition=self.partition[order],
+            offset=self.offset[order],
+            columns=columns,
+            known_ms=None if self.known_ms is None else self.known_ms[order],
+        )
+
+
+@dataclass(frozen=True)
+class Askers:
+    """One place an asking row: the number of its entity, and its t in milliseconds."""
+
+    entity: Array
+    t_ms: Array
+
+
+def windowed(group: FeatureGroup, events: Events, askers: Askers) -> dict[str, Column]:
+    """Return every feature of the group for every asker, by feature name."""
+    events = events.sorted()
+    ranges = _Ranges(events)
+    features: dict[str, Column] = {}
+    for window in dict.fromkeys(feature.window for feature in group.features):
+        cover = ranges.cover(askers, window)
+        for feature in group.features:
+            if feature.window == window:
+                slot = group.slots[feature.slot]
+                column = None if slot.column is None else events.columns[slot.column]
+                features[feature.name] = finished(slot.aggregation, reduced(slot.aggregation, column, cover))
+    return {feature.name: features[feature.name] for feature in group.features}
+
+
+class _Ranges:
+    """Sorted events, searchable by (entity, event time)."""
+
+    def __init__(self, events: Events) -> None:
+        self._events = events
+        self._times = np.unique(events.event_time_ms)
+        self._ranks = len(self._times) + 1
+        self._keys = self._key(events.entity, events.event_time_ms)
+        self._size = 1 << max(0, len(self._keys) - 1).bit_length()
+
+    def cover(self, askers: Askers, window: Window) -> Cover:
+        """Return the nodes of every asker's window: `[start, t)`, less what was not known by t."""
+        oldest_ms = askers.t_ms - window.length_ms
+        start_ms = oldest_ms - oldest_ms % window.hop_ms  # as `windows.floor_to`, for many at once
+        low = np.searchsorted(self._keys, self._key(askers.entity, start_ms))
+        high = np.searchsorted(self._keys, self._key(askers.entity, askers.t_ms))
+        asker, node = _canonical(low + self._size, high + self._size)
+        if self._events.known_ms is not None:
+            asker, node = self._known(asker, node, askers.t_ms)
+        order = np.argsort(asker, kind="stable")
+        return Cover(len(askers.t_ms), self._size, asker[order], node[order])
+
+    def _key(self, entity: Array, moment_ms: Array) -> Array:
+        """Return numbers in the order of (entity, moment); a moment ranks with the first event at or after it."""
+        return entity.astype(np.int64) * self._ranks + np.searchsorted(self._times, moment_ms)
+
+    def _known(self, asker: Array, node: Array, t_ms: Array) -> tuple[Array, Array]:
+        """Return the nodes whose events were all known at the asker's t, splitting those that hold both kinds."""
+        latest, earliest = self._bounds()
+        kept: list[tuple[Array, Array]] = []
+        while len(node):
+            t = t_ms[asker]
+            all_known = latest[node] <= t
+            mixed = ~all_known & (earliest[node] <= t)
+            kept.append((asker[all_known], node[all_known]))
+            asker, node = np.repeat(asker[mixed], 2), np.repeat(node[mixed] * 2, 2)
+            node[1::2] += 1
+        return _joined(kept)
+
+    def _bounds(self) -> tuple[Array, Array]:
+        known = self._events.known_ms
+        if known is None:
+            raise ValueError("expected events with the time from which they were known")
+        integers = np.iinfo(np.int64)
+        column = Column(known, np.ones(len(known), dtype=bool))
+        return column.tree(self._size, np.maximum, integers.min), column.tree(self._size, np.minimum, integers.max)
+
+
+def _canonical(low: Array, high: Array) -> tuple[Array, Array]:
+    """Return (asker, node) of the fewest nodes that make up each range of leaves `[low, high)`."""
+    asker = np.arange(len(low))
+    found: list[tuple[Array, Array]] = []
+    while len(asker := asker[low < high]):
+        low, high = low[keep := low < high], high[keep]
+        left, right = (low & 1).astype(bool), (high & 1).astype(bool)
+        found += [(asker[left], low[left]), (asker[right], high[right] - 1)]
+        low, high = (low + 1) >> 1, high >> 1
+    return _joined(found)
+
+
+def _joined(found: list[tuple[Array, Array]]) -> tuple[Array, Array]:
+    if not found:
+        return np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64)
+    return np.concatenate([asker for asker, _ in found]), np.concatenate([node for _, node in found])

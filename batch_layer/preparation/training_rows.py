@@ -1,0 +1,180 @@
+"""Training rows: what was known when each event asked, and what came of it.
+
+One row an event that asks (accepted, no duplicate, matching the feature set's `where`):
+
+    prediction_key, t_ms     the asking event and its own time
+    <partition columns>      what the models of this feature set are parted by
+    entities                 feature group -> canonical key of the asker's entity (null: it has none)
+    <the vector>             request features by their expressions, then the windowed features as of t
+    label, label_known_ms    the outcome, and the event time of the event that told it; null where there is none (yet)
+
+No future: a windowed feature sees events strictly before t; where a source is known by append time, only those that
+were appended by t as well. The label is joined to the finished row and feeds no feature.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pyspark.sql import functions as F  # noqa: N812 - as Spark's own documentation names it
+
+from batch_layer.preparation.kernel import windowed
+from batch_layer.preparation.windowing import reach_ms, windowed_frame
+from lambda_core.errors import ConfigError
+from lambda_core.features.keys import entity_key_sql
+from lambda_core.features.states_sql import COUNTED
+from lambda_core.schemas import tables
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+    from batch_layer.preparation.windowing import Answer
+    from lambda_core.config.project import Label
+    from lambda_core.context import RunContext
+    from lambda_core.features.definition import FeatureGroup
+
+PLACE = ["partition", "offset"]
+_REQUEST_TYPES = {"integer": "bigint", "float": "double", "string": "string"}
+
+
+@dataclass(frozen=True)
+class TrainingRowsReport:
+    """What was written: rows, how many of them have a label, and the table's version."""
+
+    feature_set: str
+    feature_set_id: str
+    rows: int
+    labelled: int
+    version: int
+
+
+def build_training_rows(
+    context: RunContext, feature_set: str, from_ms: int | None = None, until_ms: int | None = None
+) -> TrainingRowsReport:
+    """Write the training rows of a feature set, of the askers with t in `[from_ms, until_ms)` (None: no bound)."""
+    rows = training_rows(context, feature_set, from_ms, until_ms)
+    name = tables.training(feature_set)
+    version = context.tables.replace(name, rows)
+    counted = context.tables.read(name, version).agg(F.count("*"), F.count("label")).first()
+    n_rows, labelled = (int(counted[0]), int(counted[1])) if counted else (0, 0)
+    context.log.info("training rows written", feature_set=feature_set, rows=n_rows, labelled=labelled)
+    return TrainingRowsReport(feature_set, context.definition.feature_set_id(feature_set), n_rows, labelled, version)
+
+
+def training_rows(
+    context: RunContext, feature_set: str, from_ms: int | None = None, until_ms: int | None = None
+) -> DataFrame:
+    """Return one row an asking event with t in `[from_ms, until_ms)`, as the module says; nothing is written.
+
+    Raises:
+        ConfigError: when models of one feature set have different labels, or a partition column hides a feature.
+    """
+    askers = asking_rows(context, feature_set, from_ms, until_ms)
+    rows = askers
+    for name in context.definition.feature_set(feature_set).groups:
+        group = context.definition.groups[name]
+        oldest_ms = None if from_ms is None else from_ms - reach_ms(group)
+        events = _between(counted_events(context, group), oldest_ms, until_ms)
+        found = group_rows(context, group, askers, events)
+        rows = rows.join(found, PLACE, "left")
+    counts = {
+        feature.name: F.coalesce(F.col(feature.name), F.lit(0))
+        for name in context.definition.feature_set(feature_set).groups
+        for feature in context.definition.groups[name].features
+        if context.definition.groups[name].slots[feature.slot].aggregation.name == "count"
+    }
+    return _labelled(context, feature_set, rows.withColumns(counts) if counts else rows)
+
+
+def asking_rows(
+    context: RunContext, feature_set: str, from_ms: int | None = None, until_ms: int | None = None
+) -> DataFrame:
+    """Return one row an asker with t in `[from_ms, until_ms)`: its place, key, t, partitions, entities, request."""
+    declared = context.definition.feature_set(feature_set)
+    source = context.project.sources[declared.asked_by]
+    asked = context.tables.read(tables.prepared(declared.asked_by)).where(COUNTED).where(f"({declared.where})")
+    asked = _between(asked, from_ms, until_ms)
+    origin = f"case when `partition` < 0 then 'file' else '{source.topic}' end"
+    keys = [f"'{name}', {entity_key_sql(context.definition.groups[name].key_columns)}" for name in declared.groups]
+    request = [
+        F.expr(feature.expression).cast(_REQUEST_TYPES[feature.type]).alias(name)
+        for name, feature in declared.request_features.items()
+    ]
+    return asked.select(
+        F.expr(f"concat_ws('/', {origin}, `partition`, `offset`)").alias("prediction_key"),
+        *PLACE,
+        F.col("event_time_ms").alias("t_ms"),
+        *_partition_columns(context, feature_set),
+        F.expr(f"map({', '.join(keys)})" if keys else "cast(map() as map<string,string>)").alias("entities"),
+        *request,
+        *(F.col(column).alias(f"_join_{column}") for column in _join_columns(context, feature_set)),
+    )
+
+
+def counted_events(context: RunContext, group: FeatureGroup) -> DataFrame:
+    """Return one row an event of the group's source that counts."""
+    return context.tables.read(tables.prepared(group.source)).where(COUNTED)
+
+
+def group_rows(
+    context: RunContext, group: FeatureGroup, askers: DataFrame, events: DataFrame, answer: Answer = windowed
+) -> DataFrame:
+    """Return one row an asker that has the group's entity: its place, and the group's features as `answer` gives them."""
+    by_append = context.project.sources[group.source].known_by == "append_time"
+    mine = askers.select(*PLACE, "t_ms", F.col("entities")[group.name].alias("entity")).where("entity is not null")
+    return windowed_frame(group, mine, events, answer, by_append=by_append)
+
+
+def _between(rows: DataFrame, from_ms: int | None, until_ms: int | None) -> DataFrame:
+    rows = rows if from_ms is None else rows.where(F.col("event_time_ms") >= from_ms)
+    return rows if until_ms is None else rows.where(F.col("event_time_ms") < until_ms)
+
+
+def _partition_columns(context: RunContext, feature_set: str) -> list[str]:
+    models = [model for model in context.project.models.values() if model.feature_set == feature_set]
+    columns = list(dict.fromkeys(model.partition_by for model in models))
+    hidden = set(columns) & set(context.definition.vector_names(feature_set))
+    if hidden:
+        raise ConfigError(
+            f"feature_sets.{feature_set}.request_features: expected other names than those of the columns that models "
+            f"are parted by; found {', '.join(sorted(hidden))}; give the request feature another name"
+        )
+    return columns
+
+
+def _label(context: RunContext, feature_set: str) -> Label | None:
+    models = [model for model in context.project.models.values() if model.feature_set == feature_set]
+    names = sorted({model.label for model in models})
+    if len(names) > 1:
+        raise ConfigError(
+            f"feature_sets.{feature_set}: expected one label for all of its models, found {', '.join(names)}; "
+            "declare one feature set a label"
+        )
+    return context.project.labels[names[0]] if names else None
+
+
+def _join_columns(context: RunContext, feature_set: str) -> tuple[str, ...]:
+    label = _label(context, feature_set)
+    return label.join if label else ()
+
+
+def _labelled(context: RunContext, feature_set: str, rows: DataFrame) -> DataFrame:
+    """Return the rows with the first outcome that says something, by event time and position."""
+    label = _label(context, feature_set)
+    vector = context.definition.vector_names(feature_set)
+    kept = ["prediction_key", "t_ms", *_partition_columns(context, feature_set), "entities", *vector]
+    if label is None:
+        return rows.select(*kept, F.expr("cast(null as int) label"), F.expr("cast(null as bigint) label_known_ms"))
+    outcomes = context.tables.read(tables.prepared(label.source)).where(COUNTED)
+    told = outcomes.select(
+        *(F.col(column).alias(f"_join_{column}") for column in label.join),
+        *("event_time_ms", "partition", "offset"),
+        F.expr(label.value).cast("int").alias("label"),
+    ).where("label is not null")
+    first = F.min(F.struct("event_time_ms", "partition", "offset", "label")).alias("_first")
+    one = told.groupBy(*(f"_join_{column}" for column in label.join)).agg(first)
+    joined = rows.join(one, [f"_join_{column}" for column in label.join], "left")
+    return joined.select(
+        *kept, F.col("_first.label").alias("label"), F.col("_first.event_time_ms").alias("label_known_ms")
+    )

@@ -1,0 +1,137 @@
+"""A training row sees exactly the events that were before t and known by then, and equals the aggregation's answer."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from batch_layer.preparation.kernel import Askers, Events, windowed
+from batch_layer.preparation.reductions import Column
+from lambda_core.errors import OverflowStateError
+from lambda_core.features.aggregations import AGGREGATIONS, Moment, Number
+from lambda_core.features.definition import Feature, FeatureGroup, Slot
+from lambda_core.features.windows import Window
+
+WINDOWS = (Window(7, 2), Window(40, 5), Window(300, 60))
+COLUMNS = {
+    "whole": (Number("integer"), st.integers(-50, 50)),
+    "wide": (Number("integer"), st.integers(-(2**63) + 1, 2**63 - 1)),
+    "money": (Number("decimal", 2), st.integers(-(10**6), 10**6)),
+    "long": (Number("decimal", 9), st.integers(-(10**18) + 1, 10**18 - 1)),
+    "real": (Number("float"), st.floats(-1e6, 1e6).map(lambda value: value + 0.0)),
+    "text": (Number("string"), st.text(max_size=3)),
+}
+DTYPES = {"integer": np.int64, "decimal": np.int64, "float": np.float64, "string": object}
+
+
+def group_of_everything():
+    slots = [Slot("count", None, AGGREGATIONS["count"]())]
+    for column, (number, _) in COLUMNS.items():
+        names = ("count", "latest") if number.name == "string" else tuple(AGGREGATIONS)
+        slots += [Slot(f"{column}_{name}", column, AGGREGATIONS[name](number)) for name in names]
+    features = tuple(
+        Feature(f"{slot.name}_{window.length_ms}", place, window)
+        for place, slot in enumerate(slots)
+        for window in WINDOWS
+    )
+    return FeatureGroup("all", "source", "entity", ("entity",), tuple(slots), features)
+
+
+GROUP = group_of_everything()
+
+
+@st.composite
+def histories(draw):
+    """One dict an event: few moments and entities, so that ties and edges are common."""
+    count = draw(st.integers(0, 30))
+    events = []
+    for offset in range(count):
+        event = {"entity": draw(st.integers(0, 2)), "time": draw(st.integers(-50, 400)), "offset": offset}
+        event |= {"partition": draw(st.integers(-1, 1)), "known": event["time"] + draw(st.integers(0, 60))}
+        event |= {name: draw(st.none() | values) for name, (_, values) in COLUMNS.items()}
+        events.append(event)
+    return draw(st.permutations(events))
+
+
+ASKED = st.lists(st.tuples(st.integers(0, 3), st.integers(-60, 500)), min_size=1, max_size=6)
+
+
+def rows(events, asked, *, by_append):
+    """The kernel's answer: one dict an asker."""
+    columns = {}
+    for name, (number, _) in COLUMNS.items():
+        present = np.array([event[name] is not None for event in events], dtype=bool)
+        filler = "" if number.name == "string" else 7
+        values = np.empty(len(events), dtype=DTYPES[number.name])
+        values[:] = [filler if event[name] is None else event[name] for event in events]
+        columns[name] = Column(values, present)
+    keys = (np.array([event[key] for event in events], np.int64) for key in ("entity", "time", "partition", "offset"))
+    known = np.array([event["known"] for event in events], np.int64) if by_append else None
+    askers = Askers(*(np.array(part, np.int64) for part in zip(*asked, strict=True)))
+    found = windowed(GROUP, Events(*keys, columns=columns, known_ms=known), askers)
+    return [
+        {name: column.values[place] if column.present[place] else None for name, column in found.items()}
+        for place in range(len(asked))
+    ]
+
+
+def seen(event, entity, t_ms, *, by_append):
+    known = not by_append or event["known"] <= t_ms
+    return event["entity"] == entity and event["time"] < t_ms and known
+
+
+def expected(events, entity, t_ms, *, by_append):
+    """The stupid answer: (value, sum of magnitudes) of each feature, event by event."""
+    answer = {}
+    for feature in GROUP.features:
+        slot = GROUP.slots[feature.slot]
+        state, magnitude = slot.aggregation.zero(), 0.0
+        for event in events:
+            if seen(event, entity, t_ms, by_append=by_append) and feature.window.covers(event["time"], t_ms):
+                value = 1 if slot.column is None else event[slot.column]
+                state = slot.aggregation.update(
+                    state, value, Moment(event["time"], event["partition"], event["offset"])
+                )
+                magnitude += abs(value) if isinstance(value, float) else 0.0
+        try:
+            answer[feature.name] = (slot.aggregation.finish(state), magnitude)
+        except OverflowStateError:
+            answer[feature.name] = (None, magnitude)
+    return answer
+
+
+def assert_equal(row, answer):
+    assert list(row) == list(answer)
+    for name, (value, magnitude) in answer.items():
+        found = row[name]
+        if name.startswith(("real_sum", "real_mean")) and value is not None:
+            assert math.isclose(found, value, abs_tol=1e-9 * max(magnitude, 1e-300)), (name, found, value)
+        elif name.startswith("real_variance") and value is not None:
+            assert math.isclose(found, value, abs_tol=1e-9 * max(magnitude, 1.0) ** 2), (name, found, value)
+        else:
+            assert found == value, (name, found, value)
+
+
+@pytest.mark.parametrize("by_append", [False, True])
+@settings(max_examples=60, deadline=None)
+@given(events=histories(), asked=ASKED)
+def test_a_row_equals_the_aggregations_over_exactly_the_events_before_t_known_by_then(events, asked, by_append):
+    found = rows(events, asked, by_append=by_append)
+
+    for row, (entity, t_ms) in zip(found, asked, strict=True):
+        assert_equal(row, expected(events, entity, t_ms, by_append=by_append))
+
+
+@pytest.mark.parametrize("by_append", [False, True])
+@settings(max_examples=30, deadline=None)
+@given(events=histories(), others=histories(), asked=ASKED)
+def test_changing_whatever_was_not_yet_or_not_known_changes_nothing(events, others, asked, by_append):
+    for entity, t_ms in asked:
+        past = [event for event in events if seen(event, entity, t_ms, by_append=by_append)]
+        future = [event for event in others if not seen(event, entity, t_ms, by_append=by_append)]
+        (before,) = rows(events, [(entity, t_ms)], by_append=by_append)
+        (after,) = rows(past + future, [(entity, t_ms)], by_append=by_append)
+        magnitude = sum(abs(event["real"] or 0.0) for event in past)
+        assert_equal(after, {name: (value, magnitude) for name, value in before.items()})

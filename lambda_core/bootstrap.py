@@ -55,6 +55,7 @@ def assemble(
             "spark": lambda context: _spark(context, streaming=streaming),
             "tables": _tables,
             "redis": _redis,
+            "registry": _registry,
             "definition": _definition,
         },
         clock=clock or SystemClock(),
@@ -82,6 +83,12 @@ def _redis(context: RunContext) -> Any:
     from lambda_core.repositories.store import connect  # batch stages may run without Redis
 
     return connect(context.environment.redis.get_secret_value())
+
+
+def _registry(context: RunContext) -> Any:
+    from lambda_core.repositories.registry import MlflowRegistry  # serving starts without MLflow
+
+    return MlflowRegistry(context.environment.registry, context.project.project)
 
 
 def _definition(context: RunContext) -> Any:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from lambda_core.config.environment import Environment
     from lambda_core.config.project import Project
     from lambda_core.features.definition import Definition
+    from lambda_core.repositories.registry import Registry
     from lambda_core.repositories.tables import TableRepository
     from lambda_core.views.keyspace import Keyspace
 
@@ -29,7 +30,7 @@ class RunContext:
 
     Attributes:
         run_id: id of this run; in every log line, audit record and table commit it makes.
-        builders: how `spark`, `tables`, `redis` and `definition` are made when they are first asked for.
+        builders: how `spark`, `tables`, `redis`, `registry` and `definition` are made when they are first asked for.
     """
 
     run_id: str
@@ -54,6 +55,11 @@ class RunContext:
     def redis(self) -> redis.Redis:
         """Return the Redis client."""
         return self.builders["redis"](self)  # type: ignore[no-any-return]
+
+    @cached_property
+    def registry(self) -> Registry:
+        """Return the registry of runs and model versions."""
+        return self.builders["registry"](self)  # type: ignore[no-any-return]
 
     @cached_property
     def definition(self) -> Definition:

@@ -57,9 +57,9 @@ class Runner:
             self._context.log.exception("notification failed", title=notification.title)
 
     def _shared(self) -> dict[str, Callable[[RunContext], Any]]:
-        """Return builders that hand out the parent's Spark and Redis: one of each a process."""
+        """Return builders that hand out the parent's Spark, Redis and registry: one of each a process."""
         parent = self._context
-        return {"spark": lambda _: parent.spark, "redis": lambda _: parent.redis}
+        return {"spark": lambda _: parent.spark, "redis": lambda _: parent.redis, "registry": lambda _: parent.registry}
 
     def _traced(self, lineage: Lineage) -> Callable[[RunContext], Any]:
         return lambda _: TracedTables(self._context.tables, lineage)

@@ -140,11 +140,18 @@ class Gate(Section):
     Attributes:
         min_auc_gain: smallest gain of ROC AUC over the baseline (0 to 1).
         min_log_loss_drop: smallest share by which log loss lies below the baseline's (0 to 1).
+        min_rows: fewest held-out rows that a partition may be judged by.
+        resamples: paired bootstrap resamples of the held-out rows; the intervals' lower ends must lie above zero.
+        confidence: share of the resamples inside an interval.
+        blocking: whether a version that falls short is kept from being deployed; else it is only told.
     """
 
     min_auc_gain: float = 0.0
     min_log_loss_drop: float = 0.0
-    min_rows: int = 100
+    min_rows: int = Field(default=100, ge=2)
+    resamples: int = Field(default=500, ge=100, le=10_000)
+    confidence: float = Field(default=0.95, gt=0.5, lt=1.0)
+    blocking: bool = True
 
 
 class Model(Section):

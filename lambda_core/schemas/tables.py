@@ -8,6 +8,8 @@
                         `last_event_ms`
     training_<set>      one row an asking event: `prediction_key`, t_ms, entities, the vector's columns, `label`
     split_<model>       one row an asking event: `prediction_key`, split (train, test, embargo), split_id
+    candidates_<model>  one row a (training run, partition, attempt): CANDIDATES_SCHEMA
+    verdicts_<model>    one row a (training run, partition) that was judged: VERDICTS_SCHEMA
     scores_<model>      one row a score (schemas.messages.Score)
 
 All times are bigint milliseconds since 1970-01-01 UTC.
@@ -36,6 +38,27 @@ QUARANTINE_SCHEMA = (
     "source string, origin string, `partition` int, `offset` bigint, append_time_ms bigint, batch_id string, "
     "reasons array<string>, excerpt string"
 )
+
+CANDIDATES_SCHEMA = (
+    "run_id string, model string, partition_key string, attempt int, error string, feature_set_id string, "
+    "definition_id string, split_id string, inputs array<string>, rows bigint, seconds double, sha256 string, "
+    "content binary, baseline_sha256 string, baseline binary, reference string"
+)
+"""`error` is null for a partition that was fitted, else why it was not; `content` and `baseline` are ONNX; `reference`
+is the JSON of some training rows' vectors (`inputs`) and of the library's own `predictions` for them."""
+
+VERDICTS_SCHEMA = (
+    "run_id string, model string, partition_key string, version string, champion string, split_id string, "
+    "promoted boolean, reasons array<string>, rows bigint, figures string, judged_ms bigint"
+)
+"""`promoted` is the whole version's, `reasons` the partition's own; `champion` is the version it was compared with;
+`figures` is a JSON object of metrics by name."""
+
+SCORES_SCHEMA = (
+    "prediction_id string, model string, model_version string, partition_key string, score double, append_ms bigint, "
+    "scored_ms bigint, answer string"
+)
+"""`answer` is the JSON of schemas.messages.Answer."""
 
 
 def raw(source: str) -> str:
@@ -66,6 +89,16 @@ def training(feature_set: str) -> str:
 def split(model: str) -> str:
     """Return the name of a model's recorded split."""
     return f"split_{model}"
+
+
+def candidates(model: str) -> str:
+    """Return the name of a model's trained candidates."""
+    return f"candidates_{model}"
+
+
+def verdicts(model: str) -> str:
+    """Return the name of a model's verdicts."""
+    return f"verdicts_{model}"
 
 
 def scores(model: str) -> str:

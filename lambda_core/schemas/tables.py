@@ -11,6 +11,7 @@
     candidates_<model>  one row a (training run, partition, attempt): CANDIDATES_SCHEMA
     verdicts_<model>    one row a (training run, partition) that was judged: VERDICTS_SCHEMA
     scores_<model>      one row a score (schemas.messages.Score)
+    publications        one row a published batch view: PUBLICATIONS_SCHEMA
 
 All times are bigint milliseconds since 1970-01-01 UTC.
 """
@@ -40,7 +41,7 @@ QUARANTINE_SCHEMA = (
 )
 
 CANDIDATES_SCHEMA = (
-    "run_id string, model string, partition_key string, attempt int, error string, feature_set_id string, "
+    "run_id string, made_ms bigint, model string, partition_key string, attempt int, error string, feature_set_id string, "
     "definition_id string, split_id string, inputs array<string>, rows bigint, seconds double, sha256 string, "
     "content binary, baseline_sha256 string, baseline binary, reference string"
 )
@@ -59,6 +60,14 @@ SCORES_SCHEMA = (
     "scored_ms bigint, answer string"
 )
 """`answer` is the JSON of schemas.messages.Answer."""
+
+PUBLICATIONS = "publications"
+PUBLICATIONS_SCHEMA = (
+    "generation string, horizon bigint, epoch string, definition_id string, rebuild int, raw_versions map<string,bigint>, "
+    "prepared_versions map<string,bigint>, tile_versions map<string,bigint>, lookback_from_ms bigint, "
+    "`keys` map<string,bigint>, run_id string, at_ms bigint"
+)
+"""One row a batch view that was loaded and verified, written just before its flip; `keys` counts batch values a group."""
 
 
 def raw(source: str) -> str:

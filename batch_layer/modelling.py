@@ -1,0 +1,78 @@
+"""What training, evaluation, deployment and batch scoring read alike: vectors with outcomes, and a run's models."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pyspark.sql import functions as F  # noqa: N812 - as Spark's own documentation names it
+
+from lambda_core.errors import DataError
+from lambda_core.schemas import tables
+
+if TYPE_CHECKING:
+    from pyspark.sql import Column, DataFrame
+
+    from lambda_core.context import RunContext
+
+
+def labelled_rows(context: RunContext, model: str, part: str) -> DataFrame:
+    """Return one row an asking event with an outcome, of one part of the split (`train`, `test`).
+
+    Its columns: `partition_key`, `prediction_key`, `label` (0 or 1), and the vector's values by name, as doubles.
+    """
+    declared = context.project.models[model]
+    wanted = context.tables.read(tables.split(model)).where(F.col("split") == part).select("prediction_key")
+    return (
+        context.tables.read(tables.training(declared.feature_set))
+        .where(F.col("label").isNotNull() & F.col(declared.partition_by).isNotNull())
+        .join(wanted, "prediction_key", "left_semi")
+        .select(
+            F.col(declared.partition_by).cast("string").alias("partition_key"),
+            "prediction_key",
+            F.col("label").cast("double").alias("label"),
+            *vector_columns(context, model),
+        )
+    )
+
+
+def vector_columns(context: RunContext, model: str) -> list[Column]:
+    """Return the vector's values in order, as doubles; null where there is none."""
+    names = context.definition.vector_names(context.project.models[model].feature_set)
+    return [F.col(f"`{name}`").cast("double").alias(name) for name in names]
+
+
+def recorded_split(context: RunContext, model: str) -> str:
+    """Return the id of the model's recorded split.
+
+    Raises:
+        DataError: when the table holds none.
+    """
+    found = context.tables.read(tables.split(model)).agg(F.max("split_id")).first()
+    if found is None or found[0] is None:
+        raise DataError(f"{tables.split(model)}: expected a recorded split, found no row; run the stage segregation")
+    return str(found[0])
+
+
+def run_models(context: RunContext, model: str, run_id: str) -> DataFrame:
+    """Return one row a partition of a training run: its fitted model (CANDIDATES_SCHEMA)."""
+    return context.tables.read(tables.candidates(model)).where((F.col("run_id") == run_id) & F.col("error").isNull())
+
+
+def latest_run(context: RunContext, model: str) -> str:
+    """Return the id of the newest complete training run.
+
+    Raises:
+        DataError: when there is none.
+    """
+    runs = context.tables.read(tables.candidates(model)).groupBy("run_id")
+    attempts = runs.agg(
+        F.max("made_ms").alias("made_ms"),
+        F.count_distinct("partition_key").alias("tried"),
+        F.count_distinct(F.when(F.col("error").isNull(), F.col("partition_key"))).alias("fitted"),
+    )
+    newest = attempts.where("tried = fitted").orderBy(F.desc("made_ms"), F.desc("run_id")).first()
+    if newest is None:
+        raise DataError(
+            f"{tables.candidates(model)}: expected a complete training run, found none; run the stage train"
+        )
+    return str(newest["run_id"])

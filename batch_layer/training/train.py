@@ -1,0 +1,123 @@
+"""The training flow: train rows by partition into Spark tasks, models out of them into the candidates table."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from pyspark.sql import functions as F  # noqa: N812 - as Spark's own documentation names it
+
+from batch_layer.modelling import labelled_rows, recorded_split
+from batch_layer.training.fitting import Plan, fit_partition
+from lambda_core.errors import DataError
+from lambda_core.schemas import tables
+from lambda_core.schemas.tables import CANDIDATES_SCHEMA
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from pyspark.sql import DataFrame
+
+    from lambda_core.context import RunContext
+
+ATTEMPTS = 2
+"""How often a partition is tried before the run fails."""
+
+
+@dataclass(frozen=True)
+class TrainingReport:
+    """What a training run made.
+
+    Attributes:
+        run_id: in the registry, the candidates table and the manifest.
+        partitions: for each, its training `rows`, `seconds` in its task and `bytes` of ONNX.
+    """
+
+    model: str
+    run_id: str
+    split_id: str
+    feature_set_id: str
+    partitions: dict[str, dict[str, float]]
+
+
+def train(context: RunContext, model: str) -> TrainingReport:
+    """Fit the model's candidate and its baseline, one a partition, on the split's train rows alone.
+
+    Raises:
+        DataError: when a partition cannot be fitted, or there is nothing to fit.
+    """
+    rows = labelled_rows(context, model, "train")
+    split_id = recorded_split(context, model)
+    declared = context.project.models[model]
+    ids = {
+        "model": model,
+        "split_id": split_id,
+        "feature_set_id": context.definition.feature_set_id(declared.feature_set),
+        "definition_id": context.definition.id,
+    }
+    run_id = context.registry.begin(model, {**ids, **_parameters(context, model)})
+    names = context.definition.vector_names(declared.feature_set)
+    plan = Plan(
+        names,
+        declared.algorithm,
+        declared.baseline,
+        declared.seed,
+        {**ids, "run_id": run_id, "made_ms": context.clock.now_ms()},
+        attempt=1,
+    )
+    try:
+        partitions = _fit_all(context, rows, plan)
+    except DataError:
+        context.registry.finish(run_id, succeeded=False)
+        raise
+    return TrainingReport(model, run_id, split_id, ids["feature_set_id"], partitions)
+
+
+def _fit_all(context: RunContext, rows: DataFrame, plan: Plan) -> dict[str, dict[str, float]]:
+    """Fit every partition, those that failed again; return what was made, by partition."""
+    table = tables.candidates(str(plan.ids["model"]))
+    failed: dict[str, str] = {}
+    for attempt in range(1, ATTEMPTS + 1):
+        wanted = rows.where(F.col("partition_key").isin(list(failed))) if failed else rows
+        task = partial(_task, plan=replace(plan, attempt=attempt))
+        context.tables.append(table, wanted.groupBy("partition_key").applyInPandas(task, CANDIDATES_SCHEMA))
+        made = {row["partition_key"]: row for row in _made(context, table, str(plan.ids["run_id"]))}
+        failed = {key: row["error"] for key, row in made.items() if row["error"] is not None}
+        context.log.info("partitions fitted", attempt=attempt, fitted=len(made) - len(failed), failed=failed)
+        if not failed:
+            break
+    if failed or not made:
+        raise DataError(
+            f"model {plan.ids['model']}: expected a model of every partition after {ATTEMPTS} attempts; "
+            f"failed: {failed or 'no training row has an outcome and a partition'}"
+        )
+    return {key: {name: float(row[name]) for name in ("rows", "seconds", "bytes")} for key, row in made.items()}
+
+
+def _task(frame: pd.DataFrame, plan: Plan) -> pd.DataFrame:
+    return fit_partition(frame, plan)
+
+
+def _made(context: RunContext, table: str, run_id: str) -> list[Any]:
+    """Return one small row a partition: its latest attempt, without the bytes."""
+    run = context.tables.read(table).where(F.col("run_id") == run_id)
+    return (
+        run.select("partition_key", "attempt", "error", "rows", "seconds", F.length("content").alias("bytes"))
+        .groupBy("partition_key")
+        .agg(F.max_by(F.struct("error", "rows", "seconds", "bytes"), "attempt").alias("last"))
+        .select("partition_key", "last.*")
+        .orderBy("partition_key")
+        .collect()
+    )
+
+
+def _parameters(context: RunContext, model: str) -> dict[str, Any]:
+    declared = context.project.models[model]
+    return {
+        "mainstem_run": context.run_id,
+        "seed": declared.seed,
+        "algorithm": declared.algorithm.strategy,
+        "baseline": declared.baseline.strategy,
+        "split": declared.split.strategy,
+        **{f"algorithm.{name}": value for name, value in declared.algorithm.parameters.items()},
+    }

@@ -168,8 +168,11 @@ def digest(declared: Any) -> str:
 
 def _meaning(source: Source) -> dict[str, Any]:
     """Return what of a source decides how its records are read: not its descriptions, files or expectations."""
-    without = {"description", "owner", "files", "expectations", "known_by"}
-    return source.model_dump(mode="json", exclude=without)
+    declared = source.model_dump(mode="json", exclude={"description", "owner", "files", "expectations", "known_by"})
+    for columns in ("columns", "derive"):
+        for column in declared[columns].values():
+            del column["description"], column["unit"]
+    return declared
 
 
 def _compile_group(project: Project, name: str) -> FeatureGroup:

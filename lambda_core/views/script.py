@@ -12,6 +12,7 @@ from pathlib import Path
 import msgspec
 
 from lambda_core.features.definition import Definition, FeatureGroup
+from lambda_core.features.windows import DAY_MS
 from lambda_core.schemas.messages import Update
 from lambda_core.views.keyspace import Keyspace
 
@@ -21,6 +22,10 @@ READ = (Path(__file__).parent / "read.lua").read_text()
 """Reads one entity's batch value and speed hashes in one atomic step."""
 RELEASE = (Path(__file__).parent / "release.lua").read_text()
 """Lets go of one entity's periods before the first one retained."""
+
+FORGET_MARGIN_MS = DAY_MS
+"""How long a kept copy's unique key outlives its use, for a worker that lags behind the view: it must still find there
+what the records that it drops are copies of."""
 
 
 @dataclass(frozen=True)
@@ -73,11 +78,20 @@ class Scripts:
 
     def release_call(self, group: str, entity: str, seconds: int) -> ScriptCall:
         """Return the call of `RELEASE` for one (group, entity): what is before `first_period` lives `seconds` more."""
-        forget_ms = self.first_period * self.definition.project.view.period_ms - self._horizon_ms(group)
+        forget_ms = self.kept_since_ms(group)
         keys = [self.keys.periods(group, entity, self.epoch), self.keys.seen(group, entity, self.epoch)]
         return ScriptCall(
             keys, [self.keys.speed_prefix(group, entity, self.epoch), self.first_period, forget_ms, seconds]
         )
+
+    def kept_since_ms(self, group: str) -> int:
+        """Return the append time from which on a rebuild loads the copies that the batch side kept (`seen_fields`).
+
+        They come from the prepared table, where duplicates are marked: the log's records before the first period
+        retained do not tell whether the first of them is itself a copy of an older one.
+        """
+        retained_ms = self.first_period * self.definition.project.view.period_ms
+        return retained_ms - self._horizon_ms(group) - FORGET_MARGIN_MS
 
     def _horizon_ms(self, group: str) -> int:
         return self.definition.project.sources[self.definition.groups[group].source].duplicate_horizon_ms
@@ -95,3 +109,8 @@ class Scripts:
         settings: list[str | int | bytes] = [view.ring, self._horizon_ms(group.name), rule]
         packed = [msgspec.msgpack.encode(part) for part in (updates, *(one.row for one in run))]
         return ScriptCall(keys, [self.epoch, period, self.first_period, *settings, *packed], updates=len(run))
+
+
+def seen_fields(kept: Iterable[Update]) -> dict[str, str]:
+    """Return the fields of `Keyspace.seen` for copies that count, given in the order of the log."""
+    return {f"{one.partition}:{one.unique}": f"{one.append_ms}:{one.offset}" for one in kept if one.unique}

@@ -1,0 +1,94 @@
+"""Law 2: states, not values. Any tree of merges over the same events gives the same state."""
+
+import random
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lambda_core.features.aggregations import AGGREGATIONS, Aggregation, Moment, Number, State
+from tests.laws.oracle import Ask, Event, magnitude, of_events
+from tests.laws.worlds import component, values
+
+NUMBERS = {
+    "whole": Number("integer"),
+    "money": Number("decimal", 2),
+    "real": Number("float"),
+    "word": Number("string"),
+}
+KINDS = [
+    pytest.param(AGGREGATIONS[name](number), column, id=f"{name} of {number.name}")
+    for column, number in NUMBERS.items()
+    for name in AGGREGATIONS
+    if column != "word" or name in ("count", "latest")
+]
+moments = st.builds(Moment, st.integers(0, 5), st.integers(0, 2), st.integers(0, 50))
+# An event's moment is its own: two events never share time and position.
+batches = st.lists(st.tuples(moments, values), max_size=12, unique_by=lambda pair: pair[0])
+
+
+def states_of(aggregation: Aggregation, column: str, batch: list) -> list[State]:
+    return [aggregation.update(None, component(each[column]), moment) for moment, each in batch]
+
+
+def any_tree(aggregation: Aggregation, states: list[State], drawn: random.Random) -> State:
+    states = [aggregation.zero(), *states]
+    while len(states) > 1:
+        left = states.pop(drawn.randrange(len(states)))
+        right = states.pop(drawn.randrange(len(states)))
+        merged = aggregation.merge(left, right)
+        # A state may travel as text at any point of its way.
+        states.append(aggregation.decode(aggregation.encode(merged)) if drawn.random() < 0.5 else merged)
+    return states[0]
+
+
+def close(left: list[str], right: list[str], size: float) -> bool:
+    return all(abs(float(a or 0) - float(b or 0)) <= 1e-9 * size for a, b in zip(left, right, strict=True))
+
+
+@pytest.mark.parametrize(("aggregation", "column"), KINDS)
+@settings(max_examples=25)
+@given(batch=batches, seed=st.integers(0, 2**32))
+def test_any_order_and_any_tree_of_merges_give_the_same_state(aggregation, column, batch, seed):
+    drawn = random.Random(seed)
+    states = states_of(aggregation, column, batch)
+    straight = aggregation.encode(any_tree(aggregation, states, random.Random(0)))
+    drawn.shuffle(states)
+    other = aggregation.encode(any_tree(aggregation, states, drawn))
+    if column == "real" and aggregation.name in ("sum", "mean", "variance"):
+        size = sum(abs(each[column]) + each[column] ** 2 for _, each in batch if each[column] is not None)
+        assert close(straight, other, size)
+    else:
+        assert straight == other
+
+
+@pytest.mark.parametrize(("aggregation", "column"), KINDS)
+@settings(max_examples=25)
+@given(batch=batches)
+def test_the_state_of_no_event_is_neutral(aggregation, column, batch):
+    state = any_tree(aggregation, states_of(aggregation, column, batch), random.Random(0))
+    assert aggregation.merge(state, aggregation.zero()) == state == aggregation.merge(aggregation.zero(), state)
+
+
+@pytest.mark.parametrize(("aggregation", "column"), KINDS)
+@settings(max_examples=25)
+@given(batch=batches, seed=st.integers(0, 2**32))
+def test_the_answer_of_a_state_is_the_formula_over_its_events(aggregation, column, batch, seed):
+    events = [Event(moment.partition, moment.offset, 0, moment.event_time_ms, values=each) for moment, each in batch]
+    ask = Ask(aggregation.name, column, 1, 1)
+    answer = aggregation.finish(any_tree(aggregation, states_of(aggregation, column, batch), random.Random(seed)))
+    expected = of_events(ask, events)
+    if column == "real" and aggregation.name in ("sum", "mean", "variance") and expected is not None:
+        assert abs(answer - expected) <= 1e-9 * magnitude(ask, events)
+    else:
+        assert answer == expected
+
+
+@pytest.mark.parametrize(("aggregation", "column"), KINDS)
+@settings(max_examples=25)
+@given(batch=batches)
+def test_a_state_comes_back_from_its_text_and_its_text_has_one_form(aggregation, column, batch):
+    texts = aggregation.encode(any_tree(aggregation, states_of(aggregation, column, batch), random.Random(0)))
+    assert len(texts) == len(aggregation.components)
+    assert aggregation.encode(aggregation.decode(texts)) == texts
+    assert not any(text == "-0" for text in texts[: 3 if aggregation.name == "latest" and column == "word" else None])

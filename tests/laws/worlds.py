@@ -1,0 +1,185 @@
+"""Small worlds for the laws: projects with dense windows, events that collide, and both layers played in one process.
+
+Everything that a layer does to an event here goes through the core as serving uses it: rows of components, hashes
+encoded and decoded as Redis holds them, batch values packed and unpacked.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import Any
+
+from hypothesis import strategies as st
+
+from lambda_core.config.project import Project
+from lambda_core.features.aggregations import Moment
+from lambda_core.features.definition import Definition, Feature, FeatureGroup, compile_definition
+from lambda_core.features.windows import floor_to
+from lambda_core.schemas.messages import Update
+from lambda_core.views.packing import BatchValue, Tiles, pack, unpack
+from lambda_core.views.reading import GroupReading, read_group
+from lambda_core.views.speed import SeenKeys, SpeedHash, merge_rows
+from tests.laws.oracle import Ask, Event
+
+PERIOD_MS = 20
+DUPLICATE_HORIZON_MS = 35
+COLUMNS = {
+    "whole": {"type": "integer"},
+    "money": {"type": "decimal", "scale": 2},
+    "real": {"type": "float"},
+    "word": {"type": "string"},
+}
+NUMERIC = ["count", "sum", "mean", "variance", "min", "max", "latest"]
+WINDOWS = [(30, 10), (100, 25), (33, 10), (7, 7), (60, 1)]
+
+
+def project(ring: int = 3, windows: Sequence[tuple[int, int]] = tuple(WINDOWS), **changes: Any) -> Project:
+    """A project with one group `things`: every aggregation over every type of column, in these (length, hop)."""
+    blocks = [
+        {"column": column, "aggregations": aggregations, "windows": [length], "hop": hop}
+        for length, hop in windows
+        for column, aggregations in [
+            (None, ["count"]),
+            ("whole", NUMERIC),
+            ("money", NUMERIC),
+            ("real", NUMERIC),
+            ("word", ["count", "latest"]),
+        ]
+    ]
+    declared: dict[str, Any] = {
+        "project": "world",
+        "view": {"period": PERIOD_MS, "ring": ring},
+        "sources": {
+            "things": {
+                "topic": "world.things",
+                "columns": {"key": {"type": "string"}, **COLUMNS},
+                "derive": {"at": {"type": "timestamp", "expression": "now()"}},
+                "event_time": "at",
+                "unique_key": ["word"],
+                "duplicate_horizon": DUPLICATE_HORIZON_MS,
+            }
+        },
+        "entities": {"thing": {"keys": ["key"]}},
+        "feature_groups": {"things": {"source": "things", "entity": "thing", "features": blocks}},
+    }
+    return Project.model_validate({**declared, **changes})
+
+
+def definition(ring: int = 3, windows: Sequence[tuple[int, int]] = tuple(WINDOWS)) -> Definition:
+    return compile_definition(project(ring, windows))
+
+
+def ask_of(group: FeatureGroup, feature: Feature) -> Ask:
+    """The oracle's word for a feature."""
+    slot = group.slots[feature.slot]
+    return Ask(slot.aggregation.name, slot.column, feature.window.length_ms, feature.window.hop_ms)
+
+
+def component(value: Any) -> Any:
+    """A value as `lift` takes it: a decimal of two digits as a scaled integer."""
+    return int(value * 100) if isinstance(value, Fraction) else value
+
+
+def row_of(group: FeatureGroup, event: Event) -> list[str]:
+    """The row of components of one event: what the query's SQL makes of it."""
+    moment = Moment(event.event_ms, event.partition, event.offset)
+    states = [
+        slot.aggregation.update(None, 1 if slot.column is None else component(event.values[slot.column]), moment)
+        for slot in group.slots
+    ]
+    return group.encode(states)
+
+
+def update_of(group: FeatureGroup, event: Event) -> Update:
+    return Update(
+        definition="d",
+        group=group.name,
+        entity=event.entity,
+        partition=event.partition,
+        offset=event.offset,
+        append_ms=event.append_ms,
+        event_ms=event.event_ms,
+        row=row_of(group, event),
+        unique=event.unique,
+    )
+
+
+def batch_value(group: FeatureGroup, events: Iterable[Event]) -> BatchValue | None:
+    """One entity's batch value over events that count, as publishing packs it and serving unpacks it."""
+    tiles: Tiles = {}
+    counted = list(events)
+    for event in counted:
+        for hop in group.hops_ms:
+            place = (hop, floor_to(event.event_ms, hop))
+            row = row_of(group, event)
+            tiles[place] = merge_rows(group, tiles[place], row) if place in tiles else row
+    if not counted:
+        return None
+    return unpack(pack(group, max(event.event_ms for event in counted), tiles))
+
+
+@dataclass
+class SpeedSide:
+    """One entity's speed view in one epoch: period -> hash, as bytes; and the unique keys seen."""
+
+    group: FeatureGroup
+    ring: int
+    first_period: int = 0
+    hashes: dict[int, dict[bytes, bytes]] = field(default_factory=dict)
+    seen: SeenKeys = field(default_factory=lambda: SeenKeys(DUPLICATE_HORIZON_MS))
+
+    def apply(self, event: Event) -> str:
+        """What the script does with one update."""
+        update, period = update_of(self.group, event), event.append_ms // PERIOD_MS
+        if period < self.first_period:
+            self.seen.is_duplicate(update)
+            return "dropped"
+        hash_ = SpeedHash.decode(self.hashes.get(period, {}))
+        outcome = hash_.apply(self.group, update, self.seen, self.ring)
+        self.hashes[period] = hash_.encode()
+        return outcome
+
+    def release(self, first_period: int) -> None:
+        """What a flip lets go: periods that the current and the previous view hold."""
+        self.first_period = max(self.first_period, first_period)
+        self.hashes = {period: fields for period, fields in self.hashes.items() if period >= self.first_period}
+
+    def read(self, batch: BatchValue | None, horizon: int, t_ms: int) -> GroupReading:
+        """What serving answers."""
+        speed = [SpeedHash.decode(fields) for period, fields in sorted(self.hashes.items()) if period >= horizon]
+        return read_group(self.group, "e", batch, speed, t_ms)
+
+
+def by_period(counted: Iterable[Event], horizon: int) -> tuple[list[Event], list[list[Event]]]:
+    """Events that count, by side of the cut: the batch side's, and each period's of the speed side."""
+    batch: list[Event] = []
+    periods: dict[int, list[Event]] = {}
+    for event in counted:
+        period = event.append_ms // PERIOD_MS
+        (batch if event.partition < 0 or period < horizon else periods.setdefault(period, [])).append(event)
+    return batch, [events for _, events in sorted(periods.items())]
+
+
+# --- strategies --------------------------------------------------------------------------------------------------
+
+wholes = st.one_of(st.integers(-5, 5), st.integers(-(2**56), 2**56), st.none())
+monies = st.one_of(st.integers(-300, 300).map(lambda cents: Fraction(cents, 100)), st.none())
+reals = st.one_of(st.sampled_from([0.0, -0.0, 0.1, -1e-7, 1e12]), st.floats(-1e6, 1e6), st.none())
+words = st.one_of(st.sampled_from(["", "!", "a|b", "}x", "-0", "é\N{SNOWMAN}"]), st.text(max_size=3), st.none())
+values = st.fixed_dictionaries({"whole": wholes, "money": monies, "real": reals, "word": words})
+
+
+@st.composite
+def logs(draw: st.DrawFn, *, files: bool = True, size: int = 24) -> list[Event]:
+    """Events of one entity on two partitions and in files: late, early, tied, with copies, appended out of order."""
+    events = []
+    for partition in [0, 1] + ([-1] if files else []):
+        offset = -1
+        append = draw(st.integers(0, 60))
+        for _ in range(draw(st.integers(0, size))):
+            offset += draw(st.integers(1, 3))
+            append = max(0, append + draw(st.integers(-15, 30)))
+            unique = draw(st.sampled_from([None, "a", "b"])) if partition >= 0 else None
+            event_ms = draw(st.integers(0, 200))
+            events.append(Event(partition, offset, append, event_ms, values=draw(values), unique=unique))
+    return events

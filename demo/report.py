@@ -95,7 +95,10 @@ def problems(found: Findings) -> list[str]:
         (compared.differences > 0, f"{compared.differences} values differ from the plain formula over the raw records"),
         (compared.unanswered > 0, f"{compared.unanswered} departures were never scored"),
         (compared.unknown > 0, f"{compared.unknown} scores belong to no message in raw"),
-        (both < FROM_BOTH_AT_LEAST, f"only {both:.1%} of the vectors hold events from both views"),
+        (
+            compared.vectors_compared > 0 and both < FROM_BOTH_AT_LEAST,
+            f"only {both:.1%} of the vectors hold events from both views",
+        ),
         (training.reasons["unexplained"] > 0, f"{training.reasons['unexplained']} vectors differ without a reason"),
         (training.rows_differing > 0, f"{training.rows_differing} training rows differ from the plain formula"),
         (found.replayed.failed > 0, f"{found.replayed.failed} messages were refused by the broker"),

@@ -16,6 +16,7 @@ from typing import Any
 import orjson
 import polars as pl
 
+from demo.oracle import delta
 from demo.oracle.asking import asking_events, entity_of, own_values, read_planes
 from demo.oracle.declared import Declared
 from demo.oracle.records import read_source
@@ -187,3 +188,9 @@ def _asked(oracle: Oracle, event: dict[str, Any]) -> dict[str, Any]:
 def _said(answer: dict[str, Any]) -> dict[str, Any]:
     entities = {f"{name}:entity": group.get("entity") for name, group in answer["groups"].items()}
     return {"t_ms": answer["t_ms"], **entities}
+
+
+def read_scores(tables: Path, model: str) -> list[dict[str, Any]]:
+    """Return every record of a model's long-term score table, with its answer as it was given."""
+    rows = delta.read(tables / f"scores_{model}", ["prediction_id", "answer"])
+    return [{"prediction_id": name, "answer": orjson.loads(answer)} for name, answer in rows.iter_rows()]

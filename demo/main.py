@@ -1,6 +1,6 @@
 """The demo: the whole system on a year of real flights, judged by the oracle.
 
-1. `prepare_ground`  own broker and store, empty state, the sources' files up to the cut
+1. `prepare_ground`  own broker and store, empty state, the sources' files up to the cut, nothing in any topic
 2. `batch`           every batch stage: raw to published view and deployed model
 3. `start_system`    query, workers, HTTP server, each a process in the care of the local stack
 4. `replay`          the messages after the cut, in event order, while a client measures freshness
@@ -32,7 +32,7 @@ from demo.oracle.comparing import Oracle, compare, read_scores
 from demo.oracle.training import compare_training
 from demo.plants import plant
 from demo.processes import DemoError, run_stages, start, until
-from demo.replay import Replay, Replayed, producer, topics, with_progress
+from demo.replay import Replay, Replayed, create_topics, producer, topics, with_progress
 from demo.sources import Airports, Record, stream, write_files
 from lambda_core.config.environment import Environment
 from lambda_core.config.loading import load_environment
@@ -119,6 +119,7 @@ def batch(stage: Stage, stages: list[str]) -> None:
 def start_system(stage: Stage) -> None:
     """Start query, workers and server, and wait until each says that it works."""
     with stage.step("query, workers, server"):
+        create_topics(stage.environment.kafka, topics(CONF).values())
         for name in PROCESSES:
             member = start(name, stage.logs / f"{name}.log", stage.variables)
             stage.console.print(f"  {name:<6} pid {member.pid}, {member.log}")

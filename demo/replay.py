@@ -18,6 +18,7 @@ from typing import Any
 
 import yaml
 from confluent_kafka import KafkaError, Message, Producer
+from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from demo.plants import plant, tally
@@ -59,13 +60,14 @@ class Replayed:
     """What was sent.
 
     Attributes:
-        sent: messages the broker has confirmed, by source; failed: those it refused for good.
+        sent: messages the broker has confirmed, by source; failed: those it refused for good, the first with this error.
         kinds: by source, how many were true records, duplicates and poison.
         began_ns, ended_ns: monotonic nanoseconds of the first and the last message's sending.
     """
 
     sent: dict[str, int] = field(default_factory=dict)
     failed: int = 0
+    first_error: str = ""
     kinds: dict[str, dict[str, int]] = field(default_factory=dict)
     marked: int = 0
     began_ns: int = 0
@@ -84,6 +86,16 @@ def topics(conf: Path) -> dict[str, str]:
         sections: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8")).get("sources", {})
         found.update({name: section["topic"] for name, section in sections.items() if "topic" in section})
     return found
+
+
+def create_topics(servers: str, names: Iterable[str], partitions: int = 2) -> None:
+    """Create the airports' topics where they are missing; the broker's clock stamps what is appended."""
+    admin = AdminClient({"bootstrap.servers": servers})
+    there = admin.list_topics(timeout=30).topics
+    settings = {"message.timestamp.type": "LogAppendTime"}
+    missing = [NewTopic(name, partitions, 1, config=settings) for name in names if name not in there]
+    for created in admin.create_topics(missing).values() if missing else ():
+        created.result(30)
 
 
 def marked_places(records: Sequence[Record], count: int = MARKS) -> set[int]:
@@ -145,6 +157,7 @@ class Replay:
     def _confirmed(self, error: KafkaError | None, message: Message, source: str, mark: int | None) -> None:
         if error is not None:
             self.outcome.failed += 1
+            self.outcome.first_error = self.outcome.first_error or error.str()
             return
         self.outcome.sent[source] = self.outcome.sent.get(source, 0) + 1
         if mark is not None and self.watcher:
@@ -185,11 +198,12 @@ def main() -> None:
     parser.add_argument("--servers", default=os.environ.get("KAFKA_BOOTSTRAP_SERVERS", "127.0.0.1:9092"))
     chosen = parser.parse_args()
     records = plant(stream(Airports(), chosen.days, chosen.cut))
+    create_topics(chosen.servers, topics(chosen.conf).values())
     outcome = with_progress(Replay(producer(chosen.servers), topics(chosen.conf)), records, chosen.rate)
     for source, sent in sorted(outcome.sent.items()):
         kinds = outcome.kinds[source]
         print(f"{source:<12} {sent:>8,} sent, of them {kinds['duplicate']} twice and {kinds['poison']} broken")
-    print(f"{outcome.rate:,.0f} messages a second, {outcome.failed} refused")
+    print(f"{outcome.rate:,.0f} messages a second, {outcome.failed} refused {outcome.first_error}")
 
 
 if __name__ == "__main__":

@@ -101,7 +101,7 @@ def problems(found: Findings) -> list[str]:
         ),
         (training.reasons["unexplained"] > 0, f"{training.reasons['unexplained']} vectors differ without a reason"),
         (training.rows_differing > 0, f"{training.rows_differing} training rows differ from the plain formula"),
-        (found.replayed.failed > 0, f"{found.replayed.failed} messages were refused by the broker"),
+        (found.replayed.failed > 0, f"{found.replayed.failed} messages were refused: {found.replayed.first_error}"),
         (
             len(found.freshness.milliseconds) < FRESH_AT_LEAST,
             f"freshness: fewer than {FRESH_AT_LEAST} events were seen",

@@ -67,7 +67,7 @@ class Broker(Server):
 
     def _format(self) -> None:
         cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
-        command = [*_java(), "kafka.tools.StorageTool", "format", "-t", cluster, "-c", str(self._settings)]
+        command = [*_java(), "kafka.tools.StorageTool", "format", f"--cluster-id={cluster}", "-c", str(self._settings)]
         done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=FORMAT_SECONDS)
         if done.returncode:
             said = f"{done.stdout}{done.stderr}".strip()

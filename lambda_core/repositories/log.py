@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 import confluent_kafka as ck
+import tenacity
 from confluent_kafka.admin import AdminClient, NewTopic, OffsetSpec  # type: ignore[attr-defined]
 
 from lambda_core.errors import ConfigError, KafkaError, PositionError
@@ -73,6 +74,8 @@ class KafkaTopics:
             ]
             for future in self._admin.create_topics(missing).values() if missing else ():
                 _unless_exists(future)
+            if missing:
+                self._wait_until_known(list(partitions))
         for name, count in partitions.items():
             found = len(existing[name].partitions) if name in existing else count
             if found < count:
@@ -103,6 +106,20 @@ class KafkaTopics:
         """Return partition -> offset of the first record appended at or after the moment; None where there is none."""
         found = self._offsets(topic, OffsetSpec.for_timestamp(moment_ms))
         return {partition: None if offset < 0 else offset for partition, offset in found.items()}
+
+    def _wait_until_known(self, topics: Sequence[str]) -> None:
+        """Wait until the brokers tell of topics that were just made: they learn of them a moment later."""
+        looking = tenacity.Retrying(
+            retry=tenacity.retry_if_result(lambda found: len(found) < len(topics)),
+            stop=tenacity.stop_after_delay(self._answer_s),
+            wait=tenacity.wait_fixed(0.05),
+            retry_error_callback=lambda _: {},
+        )
+        if not looking(self.ids, topics):
+            raise KafkaError(
+                f"Kafka at {self._servers}: expected the new topics {', '.join(topics)} within {self._answer_s:.0f} s, "
+                "found some missing; look at the broker's log"
+            )
 
     def _offsets(self, topic: str, spec: OffsetSpec) -> dict[int, int]:
         with kafka_errors(self._servers):

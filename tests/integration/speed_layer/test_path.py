@@ -1,0 +1,211 @@
+"""From a topic to merged features and scores, over real servers, with what goes wrong on the way."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+from collections import defaultdict
+from pathlib import Path
+from threading import Event, Thread
+
+import msgspec
+import pytest
+import tenacity
+from speed_shop import T0, Order, plain_features, publish_empty_view, shop_context
+
+from lambda_core.errors import KafkaError, StoreError
+from lambda_core.repositories.log import KafkaTopics, consumer, producer
+from lambda_core.repositories.store import connect
+from lambda_core.repositories.view_store import ViewStore
+from lambda_core.schemas.messages import QUARANTINE, SCORES, Quarantined, Score, topic
+from lambda_core.schemas.tables import raw
+from lambda_core.views.answering import Answerer, Question
+from speed_layer.ingestion import start_raw_writers
+from speed_layer.merging import run_merge
+from speed_layer.preparation import start_query
+from speed_layer.scoring import run_score
+
+soon = tenacity.retry(stop=tenacity.stop_after_delay(60), wait=tenacity.wait_fixed(0.1), reraise=True)
+WORKER = """
+import sys
+sys.path.insert(0, sys.argv[1])
+from pathlib import Path
+from speed_shop import shop_context
+from speed_layer.merging import run_merge
+run_merge(shop_context(Path(sys.argv[2]), sys.argv[3], sys.argv[4], name=sys.argv[5]))
+"""
+
+
+def all_of(context, name, kind):
+    """Return every message of one of the project's own topics."""
+    ends = KafkaTopics(context.environment.kafka).ends(name)
+    client = consumer(context.environment.kafka, name, dict.fromkeys(ends, 0))
+    found = []
+    while len(found) < sum(ends.values()):
+        found += client.consume(100, 0.2)
+    client.close()
+    return [msgspec.json.decode(message.value(), type=kind) for message in found]
+
+
+def worker_process(context):
+    arguments = (str(Path(__file__).parent), str(context.environment.state), context.environment.kafka)
+    url = context.environment.redis.get_secret_value()
+    command = [sys.executable, "-c", WORKER, *arguments, url, context.project.project]
+    return subprocess.Popen(command, env={**os.environ, "PYTHONPATH": str(Path.cwd())})
+
+
+class Replay:
+    """Orders in disorder, with late ones, copies, and a broken record in the middle."""
+
+    def __init__(self, context, rows=120):
+        self.context = context
+        self.log = producer(context.environment.kafka)
+        self.draw = random.Random(7)
+        self.by_customer = defaultdict(list)
+        self.sent = 0
+
+    def send(self, rows):
+        for _ in range(rows):
+            order = Order(
+                f"c{self.draw.randrange(5)}",
+                self.draw.randrange(10_000),
+                T0 + self.draw.randrange(7_200_000),
+                self.sent,
+            )
+            self.by_customer[order.customer].append(order)
+            self._produce(self.record(order))
+        self.log.flush()
+
+    def record(self, order):
+        return json.dumps(
+            {
+                "id": f"o{order.offset}",
+                "customer": order.customer,
+                "amount": f"{order.cents / 100:.2f}",
+                "weight": order.cents / 7,
+                "at": order.at_ms,
+            }
+        )
+
+    def send_raw(self, text):
+        self._produce(text)
+        self.log.flush()
+
+    def _produce(self, text):
+        self.log.produce(f"{self.context.project.project}.orders", text, partition=0)
+        self.sent += 1
+
+
+def assert_equal_to_plain(context, replay):
+    definition = context.definition
+    views = ViewStore(connect(context.environment.redis.get_secret_value()), context.keys)
+    answerer = Answerer(definition, views)
+    for customer, orders in replay.by_customer.items():
+        t_ms = max(order.at_ms for order in orders) + 1
+        answer = answerer.merged(Question("order", t_ms, {"orders_by_customer": customer}, {}))
+        expected = plain_features(orders, t_ms)
+        assert {name: answer.values[name] for name in expected} == expected
+        assert answer.source == "merged"
+
+
+@pytest.fixture
+def context(tmp_path, broker, store, spark):
+    context = shop_context(tmp_path, broker.address, store.url, spark)
+    KafkaTopics(broker.address).create({f"{context.project.project}.orders": 1})
+    return context
+
+
+@pytest.mark.slow
+@pytest.mark.spark
+@pytest.mark.servers
+def test_what_goes_through_the_query_and_the_workers_equals_a_plain_loop_through_kills(context):
+    replay = Replay(context)
+    replay.send(60)
+    replay.send_raw('{"id": "x", "amou')
+    copy = replay.by_customer["c1"][0]
+    replay.send_raw(replay.record(copy))
+    publish_empty_view(context)
+    query = start_query(context)
+    raw_writer = start_raw_writers(context)[0]
+    first = worker_process(context)
+    try:
+        merged_at_least(context, replay, 10)
+        replay.send(30)
+        first.send_signal(signal.SIGKILL)
+        first.wait()
+        replay.send(30)
+        second = worker_process(context)
+        try:
+            soon(assert_equal_to_plain)(context, replay)
+        finally:
+            second.terminate()
+            assert second.wait(5) == 0
+        quarantined = soon(the_only)(context, topic(context.project.project, QUARANTINE), Quarantined)
+        assert (quarantined.partition, quarantined.offset, quarantined.excerpt) == (0, 60, '{"id": "x", "amou')
+        soon(raw_holds)(context, replay.sent)
+        scores_stand_once(context, replay)
+    finally:
+        first.kill()
+        raw_writer.stop()
+        query.stop()
+
+
+def merged_at_least(context, replay, number):
+    client = connect(context.environment.redis.get_secret_value())
+
+    @soon
+    def look():
+        assert len(client.keys(f"ms:{context.project.project}:*:s:*")) >= 1, number
+
+    look()
+
+
+def the_only(context, name, kind):
+    (found,) = all_of(context, name, kind)
+    return found
+
+
+def raw_holds(context, rows):
+    frame = context.tables.read(raw("orders"))
+    assert frame.count() == rows
+    assert frame.where("origin = 'log' and fingerprint is not null").select("offset").distinct().count() == rows
+
+
+def scores_stand_once(context, replay):
+    """Every asking order is scored once by the default (no model is deployed), also when requests are read again."""
+    stop = Event()
+    asked = sum(order.cents >= 5_000 for orders in replay.by_customer.values() for order in orders)
+    asked += replay.by_customer["c1"][0].cents >= 5_000
+    totals = []
+    runner = Thread(target=lambda: totals.append(run_score(context, stop=stop)))
+    runner.start()
+
+    @soon
+    def all_are_scored():
+        assert len(all_of(context, topic(context.project.project, SCORES), Score)) >= asked
+
+    all_are_scored()
+    stop.set()
+    runner.join(5)
+    assert not runner.is_alive()
+    scores = all_of(context, topic(context.project.project, SCORES), Score)
+    assert len({score.prediction_id for score in scores}) == asked
+    assert {(score.score, score.model_version, score.answer.source) for score in scores} == {(0.5, None, "default")}
+    assert totals[0]["default"] == asked
+
+
+@pytest.mark.servers
+def test_a_worker_without_a_broker_says_where_it_looked_and_what_to_do(tmp_path, store):
+    context = shop_context(tmp_path, "127.0.0.1:1", store.url)
+    with pytest.raises(KafkaError, match=r"127\.0\.0\.1:1: .*mainstem up"):
+        run_merge(context, stop=Event())
+
+
+@pytest.mark.servers
+def test_a_worker_without_redis_says_where_it_looked_and_what_to_do(tmp_path, broker):
+    context = shop_context(tmp_path, broker.address, "redis://:secret@127.0.0.1:1/0")
+    with pytest.raises(StoreError, match=r"127\.0\.0\.1:1.*mainstem up") as caught:
+        run_merge(context, stop=Event())
+    assert "secret" not in str(caught.value)

@@ -77,14 +77,14 @@ class Worker:
 
     def step(self) -> int | None:
         """Process at most one batch; return its number of records, None when it was too early to begin."""
-        if not (self._begun and self._handler.is_current()) and not self._begin():
+        begun, self._begun = self._begun, False  # until all of it is done: whatever happens in between begins again
+        if not (begun and self._handler.is_current()) and not self._begin():
             return None
         records = self._log.poll(self._max_batch, POLL_S)
         if records:
-            self._begun = False  # until all of it is done: whatever happens in between begins again
             self._handler.process(records)
             self._handler.keep({record.partition: record.offset + 1 for record in records})
-            self._begun = True
+        self._begun = True
         return len(records)
 
     def _begin(self) -> bool:
@@ -92,7 +92,6 @@ class Worker:
         if positions is None:
             return False
         self._log.seek(positions)
-        self._begun = True
         return True
 
 

@@ -67,11 +67,7 @@ class KafkaTopics:
         """
         with kafka_errors(self._servers):
             existing = self._admin.list_topics(timeout=self._answer_s).topics
-            missing = [
-                NewTopic(name, count, config={"max.message.bytes": "1048588"})
-                for name, count in partitions.items()
-                if name not in existing
-            ]
+            missing = [NewTopic(name, count) for name, count in partitions.items() if name not in existing]
             for future in self._admin.create_topics(missing).values() if missing else ():
                 _unless_exists(future)
             if missing:
@@ -116,10 +112,8 @@ class KafkaTopics:
             retry_error_callback=lambda _: {},
         )
         if not looking(self.ids, topics):
-            raise KafkaError(
-                f"Kafka at {self._servers}: expected the new topics {', '.join(topics)} within {self._answer_s:.0f} s, "
-                "found some missing; look at the broker's log"
-            )
+            expected = f"expected the new topics {', '.join(topics)} within {self._answer_s:.0f} s"
+            raise KafkaError(f"Kafka at {self._servers}: {expected}, found some missing; look at the broker's log")
 
     def _offsets(self, topic: str, spec: OffsetSpec) -> dict[int, int]:
         with kafka_errors(self._servers):

@@ -39,7 +39,7 @@ class RedisTarget:
         self._definition_of = definition_of
         self._client: redis.Redis | None = None
         self._process = ""
-        self._definitions: dict[str, Definition | None] = {}
+        self._definitions: dict[str, Definition] = {}
         self._stores: dict[str, MergeStore] = {}
 
     @property
@@ -96,9 +96,12 @@ class RedisTarget:
         return self._client
 
     def _definition(self, definition_id: str) -> Definition | None:
-        if definition_id not in self._definitions:
-            self._definitions[definition_id] = self._definition_of(self._redis, definition_id)
-        return self._definitions[definition_id]
+        if definition_id in self._definitions:
+            return self._definitions[definition_id]
+        found = self._definition_of(self._redis, definition_id)
+        if found is not None:
+            self._definitions[definition_id] = found
+        return found
 
     def _is_held(self, epoch: str) -> bool:
         with answering(self._redis):

@@ -86,6 +86,7 @@ class ForgetfulStore:
         self.broken = False
 
     def targets(self):
+        self._may_fail("look")
         return tuple(Target(self.definition, epoch, 0) for epoch in self.epochs)
 
     def positions(self, epochs):
@@ -206,6 +207,18 @@ def test_an_epoch_that_is_published_beside_the_old_one_makes_the_worker_begin_ag
     clock.advance(1_000)
     drain(worker)
     assert [row[:2] for row in store.rows] == [("e.0", 0), ("e.1", 0)]
+
+
+def test_a_connection_that_breaks_while_nothing_comes_makes_the_worker_begin_again():
+    store, log = ForgetfulStore(), MemoryLog([update(0), update(1)])
+    worker, _, clock = worker_of(log, store)
+    drain(worker)
+    store.goes_back_to(1)
+    clock.advance(1_000)
+    with pytest.raises(StoreError):
+        worker.step()
+    drain(worker)
+    assert [row[1] for row in store.rows] == [0, 1]
 
 
 def test_updates_of_another_definition_are_dropped_and_counted():

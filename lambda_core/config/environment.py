@@ -7,6 +7,8 @@ Every variable that Mainstem reads is declared here, once:
     MLFLOW_TRACKING_URI                      registry (default: sqlite below the state folder)
     MAINSTEM_STATE                           folder of tables, checkpoints and the registry
     MAINSTEM_DATA                            folder of the sources' files
+    MAINSTEM_API_TOKEN                       bearer token that the HTTP server asks for (default: none)
+    MAINSTEM_API_TOKEN_FILE                  file that holds it, in place of the variable
 """
 
 from pathlib import Path
@@ -14,6 +16,7 @@ from pathlib import Path
 from pydantic import Field, SecretStr
 
 from lambda_core.config.section import Milliseconds, Section
+from lambda_core.errors import ConfigError
 
 
 class SparkSettings(Section):
@@ -57,6 +60,7 @@ class Environment(Section):
 
     Attributes:
         kafka: bootstrap servers. redis: URL; secret, since it may hold a password.
+        api_token, api_token_file: what the HTTP server asks for, if anything; a secret never stands in the YAML file.
         state: folder of tables (`tables/`), checkpoints (`checkpoints/`) and registry; data: folder of source files.
     """
 
@@ -68,6 +72,8 @@ class Environment(Section):
     spark: SparkSettings = SparkSettings()
     speed: SpeedSettings = SpeedSettings()
     api: ApiSettings = ApiSettings()
+    api_token: SecretStr | None = None
+    api_token_file: Path | None = None
 
     @property
     def tables(self) -> Path:
@@ -83,3 +89,19 @@ class Environment(Section):
     def registry(self) -> str:
         """Return the MLflow tracking URI."""
         return self.mlflow or f"sqlite:///{self.state.absolute() / 'mlflow.db'}"
+
+    def bearer_token(self) -> str | None:
+        """Return the token that the HTTP server asks for; None when it asks for none.
+
+        Raises:
+            ConfigError: when its file cannot be read or is empty.
+        """
+        if self.api_token_file is None:
+            return self.api_token.get_secret_value() if self.api_token else None
+        try:
+            token = self.api_token_file.read_text(encoding="utf-8").strip()
+        except OSError as error:
+            raise ConfigError(f"MAINSTEM_API_TOKEN_FILE: expected a file with the token, found {error}") from error
+        if not token:
+            raise ConfigError(f"MAINSTEM_API_TOKEN_FILE: expected a token in {self.api_token_file}, found nothing")
+        return token

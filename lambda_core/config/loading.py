@@ -24,6 +24,8 @@ VARIABLES = {
     "MLFLOW_TRACKING_URI": "mlflow",
     "MAINSTEM_STATE": "state",
     "MAINSTEM_DATA": "data",
+    "MAINSTEM_API_TOKEN": "api_token",
+    "MAINSTEM_API_TOKEN_FILE": "api_token_file",
 }
 """Environment variable -> the setting it wins over."""
 

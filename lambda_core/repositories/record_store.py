@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, cast
 
 import msgspec
 
+from lambda_core.features.definition import compile_definition
 from lambda_core.repositories.store import answering
 from lambda_core.schemas.messages import Score
 
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
 
     import redis
 
+    from lambda_core.config.project import Project
+    from lambda_core.features.definition import Definition
     from lambda_core.views.keyspace import Keyspace
 
 
@@ -57,3 +60,8 @@ class DefinitionStore:
         with answering(self._client):
             found = cast("bytes | None", self._client.get(self._keys.definition(definition_id)))
         return None if found is None else msgspec.json.decode(found, type=dict[str, dict[str, str]])["references"]
+
+    def compile(self, project: Project, definition_id: str) -> Definition | None:
+        """Return the definition of this id; None when it was published from other settings than the project's."""
+        definition = compile_definition(project, self.get_definition(definition_id))
+        return definition if definition.id == definition_id else None

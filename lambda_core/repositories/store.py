@@ -31,18 +31,26 @@ ANSWER_SECONDS = 5.0
 
 
 def connect(url: str, answer_seconds: float = ANSWER_SECONDS, retries: int = 1) -> redis.Redis:
-    """Return a client of a Redis that forgets nothing it was given.
+    """Return a client of a Redis that answers and forgets nothing it was given. Arguments as of `client_of`.
+
+    Raises:
+        StoreError: when nothing answers there, or when it may evict keys.
+    """
+    client = client_of(url, answer_seconds, retries)
+    refuse_eviction(client)
+    return client
+
+
+def client_of(url: str, answer_seconds: float = ANSWER_SECONDS, retries: int = 1) -> redis.Redis:
+    """Return a client without asking anything yet: for who starts before Redis does.
 
     Args:
         url: `redis://[user:password@]host:port/database`.
         answer_seconds: how long to wait for a reply; a reader chooses less than its deadline.
         retries: how often a command is sent again over a new connection after the old one broke, never after a
             time-out. The merge worker takes 0: after a broken connection it reads its positions again.
-
-    Raises:
-        StoreError: when nothing answers there, or when it may evict keys.
     """
-    client = redis.Redis.from_url(
+    return redis.Redis.from_url(
         url,
         protocol=2,  # the one every Redis and proxy speaks; version 3 would add a greeting and push messages
         socket_timeout=answer_seconds,
@@ -50,8 +58,6 @@ def connect(url: str, answer_seconds: float = ANSWER_SECONDS, retries: int = 1) 
         socket_keepalive=True,
         retry=Retry(ExponentialBackoff(cap=0.05, base=0.005), retries, supported_errors=(RedisConnectionError,)),
     )
-    refuse_eviction(client)
-    return client
 
 
 def refuse_eviction(client: redis.Redis) -> None:

@@ -83,8 +83,7 @@ class ViewStore:
         self._client = client
         self._keys = keys
         self._cache = cache or BatchCache()
-        self._script = Script(client, READ)
-        self._script.load()
+        self._script = Script(client, READ)  # given to the server when it says that it does not know it
         self._current: tuple[bytes, Pointer] | None = None
 
     @property

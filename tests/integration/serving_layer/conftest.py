@@ -8,11 +8,15 @@ from dataclasses import dataclass
 
 import pytest
 import redis
+from onnx import TensorProto, helper
 
 from lambda_core.config.project import Project
 from lambda_core.features.aggregations import Moment
 from lambda_core.features.definition import Definition, FeatureGroup, compile_definition
+from lambda_core.models.artefact import sha256
+from lambda_core.models.manifest import Artefact, Manifest
 from lambda_core.repositories.merge_store import MergeStore
+from lambda_core.repositories.model_store import RedisModelStore
 from lambda_core.repositories.pointers import PointerRepository
 from lambda_core.repositories.store import connect
 from lambda_core.schemas.messages import Update
@@ -32,6 +36,7 @@ DECLARED = {
             "topic": "shop.orders",
             "columns": {
                 "buyer": {"type": "string"},
+                "shop": {"type": "string"},
                 "price": {"type": "decimal", "scale": 2},
                 "items": {"type": "integer"},
             },
@@ -41,7 +46,7 @@ DECLARED = {
             "duplicate_horizon": "2 minutes",
         }
     },
-    "entities": {"buyer": {"keys": ["buyer"]}, "everything": {"keys": ["buyer"]}},
+    "entities": {"buyer": {"keys": ["buyer"]}, "everything": {"keys": ["shop"]}},
     "feature_groups": {
         "by_buyer": {
             "source": "orders",
@@ -115,6 +120,23 @@ def client(store) -> Iterator[redis.Redis]:
 @pytest.fixture
 def keys() -> Keyspace:
     return Keyspace("shop")
+
+
+def sigmoid_of_first(width: int, weight: float) -> bytes:
+    nodes = [
+        helper.make_node("Gather", ["vector", "zero"], ["first"], axis=1),
+        helper.make_node("Mul", ["first", "weight"], ["product"]),
+        helper.make_node("Sigmoid", ["product"], ["score"]),
+    ]
+    constants = [
+        helper.make_tensor("zero", TensorProto.INT64, [1], [0]),
+        helper.make_tensor("weight", TensorProto.FLOAT, [1], [weight]),
+    ]
+    inputs = [helper.make_tensor_value_info("vector", TensorProto.FLOAT, [None, width])]
+    outputs = [helper.make_tensor_value_info("score", TensorProto.FLOAT, [None, 1])]
+    graph = helper.make_graph(nodes, "sigmoid", inputs, outputs, constants)
+    made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 15)], ir_version=8)
+    return made.SerializeToString()
 
 
 class Shop:
@@ -192,6 +214,20 @@ class Shop:
             for name, entity in self.entities(event).items()
         ]
         MergeStore(self.client, self.keys, self.definition).apply(self.epoch, updates)
+
+    def model(self, version: str, weight: float, **more) -> Manifest:
+        """Deploy an ONNX graph for ann: sigmoid(weight * price)."""
+        names = self.definition.vector_names("checkout")
+        content = sigmoid_of_first(len(names), weight)
+        artefact = Artefact(more.get("sha256", sha256(content)), len(content))
+        manifest = Manifest(
+            *("returned", version, "checkout", self.definition.feature_set_id("checkout"), self.definition.id),
+            *(names, {"ann": artefact}, "run", "split", 1),
+        )
+        store = RedisModelStore(self.client, self.keys)
+        store.put(manifest, {"ann": content})
+        store.flip("returned", store.model_pointer("returned"), version)
+        return manifest
 
     def row(self, group: FeatureGroup, event: Event) -> list[str]:
         values = [1 if slot.column is None else event.values[slot.column] for slot in group.slots]

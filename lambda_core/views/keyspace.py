@@ -38,9 +38,14 @@ class Keyspace:
         """Return the key of the merge worker's position on a partition of the updates topic."""
         return f"ms:{self.project}:worker:{topic}:{partition}"
 
+    @property
+    def entity_prefix(self) -> str:
+        """Return what the keys of all entities begin with; the group, a colon and the entity follow."""
+        return f"ms:{self.project}:{{"
+
     def entity(self, group: str, entity: str) -> str:
         """Return the common prefix of an entity's keys: all of them share its hash tag."""
-        return f"ms:{self.project}:{{{group}:{entity}}}"
+        return f"{self.entity_prefix}{group}:{entity}}}"
 
     def batch(self, group: str, entity: str, generation: str) -> str:
         """Return the key of a batch value."""

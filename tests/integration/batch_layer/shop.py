@@ -1,0 +1,150 @@
+"""A small project whose tables are written by hand: orders by file and by log, and refunds that tell what came of them.
+
+Few customers, shops and moments, so that ties, empty windows and edges are common.
+"""
+
+import random
+import uuid
+from decimal import Decimal
+from fractions import Fraction
+from pathlib import Path
+
+from lambda_core.bootstrap import assemble
+from lambda_core.clock import FixedClock
+from lambda_core.config.environment import Environment
+from lambda_core.config.project import Project
+from lambda_core.features.definition import compile_definition
+from lambda_core.repositories.log import MemoryTopics
+from lambda_core.schemas import tables
+from tests.laws.oracle import Ask, Event
+
+MINUTE_MS = 60_000
+HOUR_MS = 60 * MINUTE_MS
+DAY_MS = 24 * HOUR_MS
+T0 = 1_700_000_000_000 - 1_700_000_000_000 % DAY_MS
+SPAN_MS = 60 * DAY_MS
+NOW_MS = T0 + SPAN_MS + DAY_MS
+
+EVERYTHING = ["count", "sum", "mean", "variance", "min", "max", "latest"]
+COLUMNS = "id string, customer string, shop string, amount decimal(18,2), weight double, items bigint, note string"
+SCHEMA = f"{COLUMNS}, ordered timestamp, {tables.PREPARED_COLUMNS}"
+
+
+def declared(name, known_by="event_time"):
+    """The settings of the project; every test takes a name of its own."""
+    blocks = [
+        {"aggregations": ["count"], "windows": ["1h", "1d", "30d"]},
+        {"column": "amount", "aggregations": EVERYTHING, "windows": ["2h", "3d"]},
+        {"column": "weight", "aggregations": EVERYTHING, "windows": ["1d", "20d"]},
+        {"column": "items", "aggregations": EVERYTHING, "windows": ["1d", "30d"]},
+        {"column": "note", "aggregations": ["count", "latest"], "windows": ["1d"]},
+    ]
+    columns = {
+        "id": {"type": "string"},
+        "customer": {"type": "string"},
+        "shop": {"type": "string"},
+        "amount": {"type": "decimal", "scale": 2},
+        "weight": {"type": "float"},
+        "items": {"type": "integer"},
+        "note": {"type": "string"},
+    }
+    source = {
+        "topic": f"{name}.orders",
+        "known_by": known_by,
+        "columns": columns,
+        "derive": {"ordered": {"type": "timestamp", "expression": "timestamp_millis(0)"}},
+        "event_time": "ordered",
+    }
+    split = {"train_from": "2023-11-15T00:00:00Z", "test_from": "2023-12-20T00:00:00Z"}
+    model = {"feature_set": "order", "label": "refunded", "partition_by": "shop"}
+    model |= {"split": {"strategy": "by_time", "parameters": split}}
+    return {
+        "project": name,
+        "view": {"period": "1h", "lookback": "2d"},
+        "sources": {"orders": source, "refunds": {**source, "topic": f"{name}.refunds"}},
+        "entities": {"customer": {"keys": ["customer"]}, "visit": {"keys": ["shop", "customer"]}},
+        "feature_groups": {
+            "by_customer": {"source": "orders", "entity": "customer", "features": blocks},
+            "by_visit": {"source": "orders", "entity": "visit", "features": blocks[:2]},
+        },
+        "feature_sets": {
+            "order": {
+                "asked_by": "orders",
+                "where": "amount >= 0 or amount is null",
+                "request_features": {"size": {"expression": "items * 2", "type": "integer"}},
+                "groups": ["by_customer", "by_visit"],
+            }
+        },
+        "labels": {"refunded": {"source": "refunds", "value": "items", "join": ["id"], "delay": "2d"}},
+        "models": {"refunds": {**model, "algorithm": {"strategy": "lightgbm"}, "baseline": {"strategy": "isotonic"}}},
+    }
+
+
+def context_of(spark, store, folder: Path, *, known_by="event_time", settings=None):
+    """A context with tables of its own, the shared Spark and the shared Redis; its clock stands."""
+    settings = settings or declared(f"shop_{uuid.uuid4().hex[:8]}", known_by)
+    project = Project.model_validate(settings)
+    environment = Environment(redis=store.url if store else "redis://127.0.0.1:1/0", state=folder)
+    context = assemble(project, environment, FixedClock(NOW_MS))
+    context.builders |= {"spark": lambda _: spark, "definition": lambda own: compile_definition(own.project)}
+    return context
+
+
+def orders(seed, count=400, late_ms=3 * DAY_MS):
+    """Prepared rows as dicts: half of them from a file, the others from two partitions of a log."""
+    draw = random.Random(seed)
+    rows, offsets = [], {-1: 0, 0: 0, 1: 0}
+    for number in range(count):
+        partition = draw.choice([-1, -1, 0, 1])
+        event_ms = T0 + draw.randrange(0, SPAN_MS, 5 * MINUTE_MS if draw.random() < 0.5 else 1)
+        append_ms = event_ms + draw.choice([0, draw.randrange(late_ms)])
+        row = {"id": f"o{number}", "customer": draw.choice(["ann", "b|b", "}c", "dee", None])}
+        row |= {"shop": draw.choice(["north", "south"]), "items": draw.choice([None, draw.randrange(-9, 9)])}
+        row |= {"amount": draw.choice([None, Decimal(draw.randrange(-500, 9_999)) / 100])}
+        row |= {"weight": draw.choice([None, draw.uniform(-1e3, 1e3)]), "note": draw.choice([None, "", "!", "x"])}
+        row |= {"ordered": None, "event_time_ms": event_ms, "period": None if partition < 0 else append_ms // HOUR_MS}
+        row |= {"partition": partition, "offset": offsets[partition], "append_time_ms": append_ms, "batch_id": "b"}
+        row |= {"unique_id": None, "duplicate": "log_from" if draw.random() < 0.03 else None}
+        offsets[partition] += 1
+        rows.append(row)
+    return rows
+
+
+def write(context, rows, source="orders"):
+    """Write the rows as prepared, and as many raw records; return topics that hold as much."""
+    names = [field.split()[0].strip("`") for field in SCHEMA.split(", ")]
+    frame = context.spark.createDataFrame([tuple(row[name] for name in names) for row in rows], SCHEMA)
+    context.tables.replace(tables.prepared(source), frame)
+    raw = [raw_record(row) for row in rows]
+    context.tables.replace(tables.raw(source), context.spark.createDataFrame(raw, tables.RAW_SCHEMA))
+    topic = context.project.sources[source].topic
+    log = {partition: [r["append_time_ms"] for r in rows if r["partition"] == partition] for partition in (0, 1)}
+    return MemoryTopics({topic: log})
+
+
+def raw_record(row):
+    """The raw record that a prepared row was made of, in the order of the schema."""
+    origin = "file" if row["partition"] < 0 else "log"
+    times = (row["append_time_ms"], row["append_time_ms"])
+    return (b"", "json", None, "f", origin, "place", "b", row["partition"], row["offset"], *times)
+
+
+def events_of(rows, keys):
+    """The oracle's events: those that count, by the values of their key columns."""
+    return [
+        Event(
+            partition=row["partition"],
+            offset=row["offset"],
+            append_ms=row["append_time_ms"],
+            event_ms=row["event_time_ms"],
+            entity=tuple(row[key] for key in keys),
+            values={**row, "amount": None if row["amount"] is None else Fraction(row["amount"])},
+        )
+        for row in rows
+        if row["duplicate"] is None
+    ]
+
+
+def ask_of(group, feature):
+    slot = group.slots[feature.slot]
+    return Ask(slot.aggregation.name, slot.column, feature.window.length_ms, feature.window.hop_ms)

@@ -1,0 +1,122 @@
+import math
+import random
+
+import pytest
+
+from batch_layer.preparation.no_future import no_future_check
+from batch_layer.preparation.training_rows import build_training_rows, training_rows
+from lambda_core.errors import ConfigError
+from lambda_core.schemas import tables
+from tests.integration.batch_layer import shop
+from tests.laws import oracle
+
+pytestmark = pytest.mark.spark
+
+
+@pytest.fixture(scope="module", params=["event_time", "append_time"])
+def world(request, spark, tmp_path_factory):
+    context = shop.context_of(spark, None, tmp_path_factory.mktemp("tables"), known_by=request.param)
+    rows = shop.orders(seed=7)
+    shop.write(context, rows)
+    refunds = [
+        {**row, "items": place % 2 if place % 5 else None, "event_time_ms": row["event_time_ms"] + shop.DAY_MS}
+        for place, row in enumerate(rows)
+        if place % 3 and row["duplicate"] is None
+    ]
+    later = [{**row, "event_time_ms": row["event_time_ms"] + 5, "items": 7, "offset": 10_000} for row in refunds[:9]]
+    shop.write(context, refunds + later, "refunds")
+    return context, rows, refunds
+
+
+def assert_vector(context, row, rows, by_append):
+    for name in ("by_customer", "by_visit"):
+        group = context.definition.groups[name]
+        entity = tuple(row[key] for key in group.key_columns)
+        events = [e for e in shop.events_of(rows, group.key_columns) if None not in entity and e.entity == entity]
+        for feature in group.features:
+            ask = shop.ask_of(group, feature)
+            known = (lambda event: event.append_ms <= row["t_ms"]) if by_append else (lambda _: True)
+            expected, found = oracle.value(ask, events, row["t_ms"], known), row["vector"][feature.name]
+            if ask.column == "weight" and ask.aggregation in ("sum", "mean", "variance") and expected is not None:
+                size = oracle.magnitude(ask, [e for e in oracle.in_window(events, ask, row["t_ms"]) if known(e)])
+                assert math.isclose(found, expected, rel_tol=0, abs_tol=1e-9 * max(size, 1e-9)), feature.name
+            else:
+                assert found == expected, (feature.name, row["t_ms"], found, expected)
+
+
+def found_rows(frame, rows):
+    """Training rows with the asking order's own columns, and the vector apart."""
+    places = {(row["partition"], row["offset"]): row for row in rows}
+    answer = []
+    for found in frame.collect():
+        partition, offset = found["prediction_key"].split("/")[-2:]
+        asking = places[int(partition), int(offset)]
+        answer.append({**asking, "t_ms": found["t_ms"], "vector": found.asDict(), "key": found["prediction_key"]})
+    return answer
+
+
+def test_every_row_is_the_batch_formula_over_what_was_before_t_and_known(world):
+    context, rows, _ = world
+    report = build_training_rows(context, "order")
+    found = found_rows(context.tables.read(tables.training("order"), report.version), rows)
+    asking = [row for row in rows if row["duplicate"] is None and (row["amount"] is None or row["amount"] >= 0)]
+
+    assert report.rows == len(found) == len(asking)
+    by_append = context.project.sources["orders"].known_by == "append_time"
+    for row in random.Random(1).sample(found, 120):
+        assert row["t_ms"] == row["event_time_ms"]
+        assert row["vector"]["size"] == (None if row["items"] is None else row["items"] * 2)
+        assert row["vector"]["shop"] == row["shop"]
+        assert_vector(context, row, rows, by_append)
+
+
+def test_a_row_has_the_first_outcome_that_says_something_and_when_it_was_told(world):
+    context, rows, refunds = world
+    told = {row["id"]: row for row in refunds if row["items"] is not None}
+
+    for row in found_rows(training_rows(context, "order"), rows):
+        outcome = told.get(row["id"])
+        if outcome is None and row["vector"]["label"] == 7:
+            continue  # the first copy said nothing, the later one did
+        assert row["vector"]["label"] == (outcome["items"] if outcome else None)
+        assert row["vector"]["label_known_ms"] == (outcome["event_time_ms"] if outcome else None)
+
+
+def test_a_span_of_askers_gets_the_rows_that_all_of_them_would_get(world):
+    context, rows, _ = world
+    begin, end = shop.T0 + 20 * shop.DAY_MS, shop.T0 + 30 * shop.DAY_MS
+    every = {row["key"]: row for row in found_rows(training_rows(context, "order"), rows)}
+
+    found = found_rows(training_rows(context, "order", begin, end), rows)
+
+    assert {row["key"] for row in found} == {key for key, row in every.items() if begin <= row["t_ms"] < end}
+    for row in found:
+        assert_vector(context, row, rows, context.project.sources["orders"].known_by == "append_time")
+
+
+def test_another_future_changes_nothing(world):
+    context, _, _ = world
+    report = no_future_check(context, "order", rows=100)
+
+    assert report.rows > 50
+    assert report.values > 50 * 20
+    assert report.differences == 0
+
+
+def test_keys_name_the_file_or_the_topic(world):
+    context, rows, _ = world
+    prefixes = {row["key"].rsplit("/", 1)[0] for row in found_rows(training_rows(context, "order"), rows)}
+    topic = context.project.sources["orders"].topic
+
+    assert prefixes == {"file/-1", f"{topic}/0", f"{topic}/1"}
+
+
+def test_two_labels_for_one_vector_are_refused(spark, tmp_path):
+    settings = shop.declared("shop_two_labels")
+    settings["labels"]["other"] = settings["labels"]["refunded"]
+    settings["models"]["second"] = {**settings["models"]["refunds"], "label": "other"}
+    context = shop.context_of(spark, None, tmp_path, settings=settings)
+    shop.write(context, shop.orders(1, 5))
+
+    with pytest.raises(ConfigError, match="expected one label"):
+        training_rows(context, "order")

@@ -32,6 +32,7 @@ def run_queries(context: RunContext, stop: Event | None = None, *, raw_only: boo
     Raises:
         ServerError: when a query fails; it names the query and what Spark says.
     """
+    session = context.spark  # started first: a session takes SIGINT for itself when it starts
     ended = stop or stop_on_signals()
     with _stopped(context) as queries:
         if not raw_only:
@@ -39,7 +40,7 @@ def run_queries(context: RunContext, stop: Event | None = None, *, raw_only: boo
         queries.extend(start_raw_writers(context))
         scores = None if raw_only else start_score_writer(context)
         queries.extend([scores] if scores else [])
-        context.log.info("queries run", names=[query.name for query in queries])
+        context.log.info("queries run", names=[query.name for query in queries], master=session.sparkContext.master)
         while not ended.wait(LOOK_S):
             for query in queries:
                 _refuse_failed(query)

@@ -10,6 +10,7 @@ import hashlib
 import json
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import accumulate
 from typing import Any
 
 from lambda_core.config.project import FeatureGroupSection, FeatureSet, Project, Source
@@ -59,6 +60,20 @@ class FeatureGroup:
         return tuple(sorted({feature.window.hop_ms for feature in self.features}))
 
     @cached_property
+    def places(self) -> tuple[slice, ...]:
+        """Return where each slot's components stand in a row."""
+        ends = list(accumulate(len(slot.aggregation.components) for slot in self.slots))
+        return tuple(slice(begin, end) for begin, end in zip([0, *ends], ends, strict=False))
+
+    @cached_property
+    def by_window(self) -> dict[Window, list[Feature]]:
+        """Return the features by their window, windows and features in declared order."""
+        found: dict[Window, list[Feature]] = {}
+        for feature in self.features:
+            found.setdefault(feature.window, []).append(feature)
+        return found
+
+    @cached_property
     def plan(self) -> tuple[str, ...]:
         """Return the operators that merge a row of components, slot after slot (see `aggregations`)."""
         return tuple(operator for slot in self.slots for operator in slot.aggregation.plan)
@@ -78,12 +93,7 @@ class FeatureGroup:
 
     def decode(self, row: list[str]) -> list[State]:
         """Return the states that `encode` was given."""
-        states, place = [], 0
-        for slot in self.slots:
-            width = len(slot.aggregation.components)
-            states.append(slot.aggregation.decode(row[place : place + width]))
-            place += width
-        return states
+        return [slot.aggregation.decode(row[place]) for slot, place in zip(self.slots, self.places, strict=True)]
 
     def zero(self) -> list[State]:
         """Return the states of no event."""
@@ -142,6 +152,7 @@ def compile_definition(project: Project, references: dict[str, str] | None = Non
         ConfigError: when a group names a source, entity or column that the project does not declare.
     """
     groups = {name: _compile_group(project, name) for name in project.feature_groups}
+    _each_name_once(groups)
     declared = {
         "sources": {name: _meaning(source) for name, source in project.sources.items() if source.kind == "event"},
         "entities": {name: entity.keys for name, entity in project.entities.items()},
@@ -180,9 +191,10 @@ def _compile_group(project: Project, name: str) -> FeatureGroup:
     source = _named(project.sources, section.source, f"feature_groups.{name}.source")
     entity = _named(project.entities, section.entity, f"feature_groups.{name}.entity")
     for column in entity.keys:
-        _named(
-            source.all_columns, column, f"feature_groups.{name}.entity ({section.entity}) in source {section.source}"
-        )
+        path = f"feature_groups.{name}.entity ({section.entity}) in source {section.source}"
+        kind = _named(source.all_columns, column, path).type
+        if kind not in ("string", "integer"):
+            raise ConfigError(f"{path}: expected a key of type string or integer, found {column!r} of type {kind}")
     slots = _compile_slots(section, source, name)
     places = {slot.name: place for place, slot in enumerate(slots)}
     features = tuple(
@@ -201,13 +213,30 @@ def _compile_group(project: Project, name: str) -> FeatureGroup:
     return FeatureGroup(name, section.source, section.entity, entity.keys, slots, features)
 
 
+def _each_name_once(groups: dict[str, FeatureGroup]) -> None:
+    windows: dict[str, Window] = {}
+    for group in groups.values():
+        for feature in group.features:
+            if feature.name in windows:
+                raise ConfigError(
+                    f"feature_groups.{group.name}: expected each feature once, found {feature.name!r} twice (windows "
+                    f"{windows[feature.name]} and {feature.window}); leave one out, or give it another length"
+                )
+            windows[feature.name] = feature.window
+
+
 def _compile_slots(section: FeatureGroupSection, source: Source, name: str) -> tuple[Slot, ...]:
     slots: dict[str, Slot] = {}
     for place, block in enumerate(section.features):
         number = INTEGER
         if block.column is not None:
             path = f"feature_groups.{name}.features[{place}].column"
-            number = _named(source.all_columns, block.column, path).number
+            column = _named(source.all_columns, block.column, path)
+            if column.type == "timestamp":
+                raise ConfigError(
+                    f"{path}: expected a number, a boolean or a string, found the timestamp {block.column!r}"
+                )
+            number = column.number
         for aggregation in block.aggregations:
             if number.name == "string" and aggregation not in ("count", "latest"):
                 raise ConfigError(

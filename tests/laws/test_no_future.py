@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from batch_layer.preparation.kernel import Askers, Events, windowed
+from batch_layer.preparation.no_future import other_future
 from batch_layer.preparation.reductions import Column
 from lambda_core.errors import OverflowStateError
 from lambda_core.features.aggregations import AGGREGATIONS, Moment, Number
@@ -58,8 +59,8 @@ def histories(draw):
 ASKED = st.lists(st.tuples(st.integers(0, 3), st.integers(-60, 500)), min_size=1, max_size=6)
 
 
-def rows(events, asked, *, by_append):
-    """The kernel's answer: one dict an asker."""
+def history(events, *, by_append):
+    """The events as the kernel takes them."""
     columns = {}
     for name, (number, _) in COLUMNS.items():
         present = np.array([event[name] is not None for event in events], dtype=bool)
@@ -67,10 +68,23 @@ def rows(events, asked, *, by_append):
         values = np.empty(len(events), dtype=DTYPES[number.name])
         values[:] = [filler if event[name] is None else event[name] for event in events]
         columns[name] = Column(values, present)
-    keys = (np.array([event[key] for event in events], np.int64) for key in ("entity", "time", "partition", "offset"))
+    keys = {
+        name: np.array([event[key] for event in events], np.int64)
+        for name, key in (
+            ("entity", "entity"),
+            ("event_time_ms", "time"),
+            ("partition", "partition"),
+            ("offset", "offset"),
+        )
+    }
     known = np.array([event["known"] for event in events], np.int64) if by_append else None
+    return Events(**keys, columns=columns, known_ms=known)
+
+
+def rows(events, asked, *, by_append):
+    """The kernel's answer: one dict an asker."""
     askers = Askers(*(np.array(part, np.int64) for part in zip(*asked, strict=True)))
-    found = windowed(GROUP, Events(*keys, columns=columns, known_ms=known), askers)
+    found = windowed(GROUP, history(events, by_append=by_append), askers)
     return [
         {name: column.values[place] if column.present[place] else None for name, column in found.items()}
         for place in range(len(asked))
@@ -135,3 +149,21 @@ def test_changing_whatever_was_not_yet_or_not_known_changes_nothing(events, othe
         (after,) = rows(past + future, [(entity, t_ms)], by_append=by_append)
         magnitude = sum(abs(event["real"] or 0.0) for event in past)
         assert_equal(after, {name: (value, magnitude) for name, value in before.items()})
+
+
+@pytest.mark.parametrize("by_append", [False, True])
+@settings(max_examples=50, deadline=None)
+@given(events=histories(), t_ms=st.integers(-60, 500))
+def test_the_check_for_real_tables_changes_all_of_the_future_and_nothing_else(events, t_ms, by_append):
+    before = history(events, by_append=by_append)
+    after = other_future(before, t_ms)
+    past = np.array([seen(event, event["entity"], t_ms, by_append=by_append) for event in events], dtype=bool)
+    still_unknown = before.known_ms > t_ms if by_append else np.zeros(len(events), dtype=bool)
+
+    assert np.array_equal(before.event_time_ms[past], after.event_time_ms[past])
+    assert np.all((after.event_time_ms[~past] >= t_ms) | still_unknown[~past])
+    for name in COLUMNS:
+        assert list(before.columns[name].values[past]) == list(after.columns[name].values[past])
+        assert list(before.columns[name].present[past]) == list(after.columns[name].present[past])
+    values = after.columns["text"].values[~past]
+    assert all(value == "another" for value in values)

@@ -14,12 +14,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from lambda_core.errors import OverflowStateError
-from lambda_core.features.aggregations import Value
+from lambda_core.features.aggregations import State, Value
 from lambda_core.features.definition import FeatureGroup
 from lambda_core.features.windows import Window
 from lambda_core.schemas.messages import GroupProvenance
 from lambda_core.views.packing import BatchValue, HopTiles
-from lambda_core.views.speed import SpeedHash, states_of
+from lambda_core.views.speed import SpeedHash
 
 Rows = list[list[str]]
 
@@ -33,31 +33,61 @@ class GroupReading:
     overflowed: list[str]
 
 
+class _Merger:
+    """Merges rows slot by slot. Of a row only what is asked for is decoded, and shared rows are merged only once."""
+
+    def __init__(self, group: FeatureGroup) -> None:
+        self._group = group
+        self._decoded: dict[tuple[int, int], State] = {}
+        self._merged: dict[tuple[int, tuple[int, ...]], State] = {}
+        self._kept: Rows = []  # keeps the rows alive, so that an id names one of them
+
+    def state(self, slot: int, batch_rows: Rows, speed_rows: Rows) -> State:
+        """Return the slot's state of all these rows' events."""
+        aggregation = self._group.slots[slot].aggregation
+        return aggregation.merge(self._of(slot, batch_rows), self._of(slot, speed_rows))
+
+    def _of(self, slot: int, rows: Rows) -> State:
+        shared = (slot, tuple(map(id, rows)))
+        if shared not in self._merged:
+            self._merged[shared] = self._merge(slot, rows)
+            self._kept += rows
+        return self._merged[shared]
+
+    def _merge(self, slot: int, rows: Rows) -> State:
+        aggregation, place = self._group.slots[slot].aggregation, self._group.places[slot]
+        state: State = None
+        for row in rows:
+            key = (slot, id(row))
+            if key not in self._decoded:
+                self._decoded[key] = aggregation.decode(row[place])
+            state = aggregation.merge(state, self._decoded[key])
+        return state
+
+
 def read_group(
     group: FeatureGroup, entity: str | None, batch: BatchValue | None, speed: Sequence[SpeedHash], t_ms: int
 ) -> GroupReading:
     """Return the group's features at `t_ms` from the entity's batch value and its speed hashes from the horizon on."""
     edges: list[bool] = []
-    values: dict[str, Value] = {}
+    values: dict[str, Value] = dict.fromkeys(feature.name for feature in group.features)
     overflowed: list[str] = []
     from_batch = from_speed = False
-    for window in dict.fromkeys(feature.window for feature in group.features):
+    merger = _Merger(group)
+    for window, features in group.by_window.items():
         batch_rows = _batch_rows(batch, window, t_ms, edges) if batch else []
         speed_rows = [row for hash_ in speed for row in _speed_rows(hash_, window, t_ms, edges)]
         from_batch, from_speed = from_batch or bool(batch_rows), from_speed or bool(speed_rows)
-        states = states_of(group, batch_rows + speed_rows)
-        for feature in group.features:
-            if feature.window == window:
-                try:
-                    values[feature.name] = group.finish(feature, states)
-                except OverflowStateError:
-                    values[feature.name] = None
-                    overflowed.append(feature.name)
+        for feature in features:
+            try:
+                state = merger.state(feature.slot, batch_rows, speed_rows)
+                values[feature.name] = group.slots[feature.slot].aggregation.finish(state)
+            except OverflowStateError:
+                overflowed.append(feature.name)
     provenance = GroupProvenance(
         entity, _positions(speed), from_batch, from_speed, any(edges), _last_event(batch, speed)
     )
-    ordered = {feature.name: values[feature.name] for feature in group.features}
-    return GroupReading(ordered, provenance, overflowed)
+    return GroupReading(values, provenance, overflowed)
 
 
 def _batch_rows(batch: BatchValue, window: Window, t_ms: int, edges: list[bool]) -> Rows:
@@ -77,7 +107,7 @@ def _speed_rows(hash_: SpeedHash, window: Window, t_ms: int, edges: list[bool]) 
         if hop_ms == window.hop_ms and start_ms <= tile_ms < t_ms:
             rows.append(row)
             edges.append(tile_ms + hop_ms > t_ms and hash_.folded_ms >= t_ms)
-    rows += [row for moment, row in hash_.singles if window.covers(moment.event_time_ms, t_ms)]
+    rows += [row for moment, row in hash_.singles if start_ms <= moment.event_time_ms < t_ms]
     return rows
 
 

@@ -35,11 +35,11 @@ def encode_component(code: str, part: Any) -> str:
 
 def decode_component(code: str, text: str) -> Any:
     """Return the component that `encode_component` was given; a float that overflowed as infinity."""
+    if code == "i":
+        return OVERFLOW if text == OVERFLOW else int(text)
     if code == "s":
         return text
-    if text == OVERFLOW:
-        return math.inf if code == "f" else OVERFLOW
-    return float(text) if code == "f" else int(text)
+    return math.inf if text == OVERFLOW else float(text)
 
 
 def text_sql(code: str, expression: str) -> str:

@@ -139,7 +139,7 @@ class Aggregation(ABC):
         """Return the state that `encode` was given."""
         if texts[0] == "":
             return None
-        return tuple(decode_component(code, text) for code, text in zip(self.components, texts, strict=True))
+        return tuple(map(decode_component, self.components, texts))
 
     def in_unit(self, component: Any) -> Value:
         """Return a component of this number type in the column's own unit.

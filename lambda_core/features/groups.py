@@ -1,0 +1,98 @@
+"""Slots, features and groups: what one update carries, and which windows over it are asked for.
+
+1. A *slot* is one aggregation over one column of a group: what a tile, a single event and an update carry a state for.
+2. A *feature* is a slot over a window: `<group>__<column>_<aggregation>_<window>`.
+3. A *group* is its source, its entity, its slots (each once) and its features, all of them in one update.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import accumulate
+
+from lambda_core.features.aggregations import Aggregation, State, Value
+from lambda_core.features.windows import Window
+
+
+@dataclass(frozen=True)
+class Slot:
+    """One aggregation over one column (None: over events)."""
+
+    name: str
+    column: str | None
+    aggregation: Aggregation
+
+
+@dataclass(frozen=True)
+class Feature:
+    """One slot over one window; `slot` is the slot's index in its group."""
+
+    name: str
+    slot: int
+    window: Window
+    unit: str | None = None
+    description: str = ""
+
+
+@dataclass(frozen=True)
+class FeatureGroup:
+    """The features of one entity from the events of one source."""
+
+    name: str
+    source: str
+    entity: str
+    key_columns: tuple[str, ...]
+    slots: tuple[Slot, ...]
+    features: tuple[Feature, ...]
+
+    @cached_property
+    def hops_ms(self) -> tuple[int, ...]:
+        """Return the distinct hops of the group's windows, in milliseconds, ascending."""
+        return tuple(sorted({feature.window.hop_ms for feature in self.features}))
+
+    @cached_property
+    def places(self) -> tuple[slice, ...]:
+        """Return where each slot's components stand in a row."""
+        ends = list(accumulate(len(slot.aggregation.components) for slot in self.slots))
+        return tuple(slice(begin, end) for begin, end in zip([0, *ends], ends, strict=False))
+
+    @cached_property
+    def by_window(self) -> dict[Window, list[Feature]]:
+        """Return the features by their window, windows and features in declared order."""
+        found: dict[Window, list[Feature]] = {}
+        for feature in self.features:
+            found.setdefault(feature.window, []).append(feature)
+        return found
+
+    @cached_property
+    def plan(self) -> tuple[str, ...]:
+        """Return the operators that merge a row of components, slot after slot (see `aggregations`)."""
+        return tuple(operator for slot in self.slots for operator in slot.aggregation.plan)
+
+    @cached_property
+    def width(self) -> int:
+        """Return how many components a row of all slots has."""
+        return sum(len(slot.aggregation.components) for slot in self.slots)
+
+    def longest_window_ms(self, hop_ms: int) -> int:
+        """Return the length of the longest window with this hop, in milliseconds."""
+        return max(feature.window.length_ms for feature in self.features if feature.window.hop_ms == hop_ms)
+
+    def encode(self, states: list[State]) -> list[str]:
+        """Return a row of components: the texts of all slots' states, one after the other."""
+        return [text for slot, state in zip(self.slots, states, strict=True) for text in slot.aggregation.encode(state)]
+
+    def decode(self, row: list[str]) -> list[State]:
+        """Return the states that `encode` was given."""
+        return [slot.aggregation.decode(row[place]) for slot, place in zip(self.slots, self.places, strict=True)]
+
+    def zero(self) -> list[State]:
+        """Return the states of no event."""
+        return [None] * len(self.slots)
+
+    def merge(self, left: list[State], right: list[State]) -> list[State]:
+        """Return the states of both sides' events, slot by slot."""
+        return [slot.aggregation.merge(a, b) for slot, a, b in zip(self.slots, left, right, strict=True)]
+
+    def finish(self, feature: Feature, states: list[State]) -> Value:
+        """Return the feature's value from the states of its window."""
+        return self.slots[feature.slot].aggregation.finish(states[feature.slot])

@@ -26,11 +26,12 @@ def build(menu: Mapping[str, Any], choice: Choice, place: str) -> Any:
         ConfigError: when there is no such strategy, or when it does not take these parameters.
     """
     made_by = menu[choice.strategy] if choice.strategy in menu else _load(menu, choice.strategy, place)
+    signature = inspect.signature(made_by)
     try:
-        inspect.signature(made_by).bind(**choice.parameters)
+        signature.bind(**choice.parameters)
     except TypeError as error:
         raise ConfigError(
-            f"{place}.parameters: expected {inspect.signature(made_by)} of {choice.strategy}, "
+            f"{place}.parameters: expected those of {choice.strategy} ({', '.join(signature.parameters) or 'none'}), "
             f"found {', '.join(choice.parameters) or 'none'}: {error}"
         ) from error
     return made_by(**choice.parameters)

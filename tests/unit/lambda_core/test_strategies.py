@@ -1,0 +1,38 @@
+"""A strategy is found by name or dotted path, and a wrong one is told with the names that there are."""
+
+from __future__ import annotations
+
+import pytest
+
+from lambda_core.config.project import Choice
+from lambda_core.errors import ConfigError
+from lambda_core.strategies import build
+
+
+class Doubling:
+    def __init__(self, factor: int = 2) -> None:
+        self.factor = factor
+
+
+MENU = {"doubling": Doubling}
+
+
+def test_a_name_of_the_menu_is_built_with_its_parameters():
+    assert build(MENU, Choice(strategy="doubling", parameters={"factor": 3}), "here").factor == 3
+
+
+def test_a_dotted_path_names_a_class_of_one_s_own():
+    path = "lambda_core.clock.FixedClock"
+
+    assert build(MENU, Choice(strategy=path, parameters={"now_ms": 5}), "here").now_ms() == 5
+
+
+@pytest.mark.parametrize("name", ["doublin", "lambda_core.clock.Nothing", "no.such.module"])
+def test_an_unknown_strategy_names_the_menu_and_the_place(name):
+    with pytest.raises(ConfigError, match=r"models\.a\.algorithm\.strategy: expected one of doubling"):
+        build(MENU, Choice(strategy=name), "models.a.algorithm")
+
+
+def test_an_unknown_parameter_shows_those_that_there_are():
+    with pytest.raises(ConfigError, match=r"here\.parameters: expected those of doubling \(factor\), found times"):
+        build(MENU, Choice(strategy="doubling", parameters={"times": 3}), "here")

@@ -141,7 +141,7 @@ def test_a_redis_that_hangs_is_answered_for_within_the_deadline(own_store, new_s
     took = monotonic() - begin
 
     assert answer.source == "default"
-    assert took < 0.25
+    assert took < 1  # Redis hangs for three seconds; the rest is for a busy machine
     assert [source for source, _ in late] == ["merged", "batch_only"]
     serving.close()
 

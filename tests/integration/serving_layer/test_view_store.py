@@ -124,6 +124,22 @@ def test_what_is_no_hash_is_an_error_and_no_answer(shop):
         ViewStore(shop.client, shop.keys).read([("by_all", "all")])
 
 
+def test_a_flip_since_the_last_read_is_followed_whole(shop):
+    events = shop.events(5, 30, START)
+    shop.publish([], FAR)
+    shop.load("g1", events[:10], only="all")
+    shop.load("g2", events, only="all")
+    views, wanted = ViewStore(shop.client, shop.keys), [("by_all", "all")]
+    before = views.read(wanted)
+    shop.flip("g2", FAR)
+
+    after = views.read(wanted)
+
+    fresh = ViewStore(shop.client, shop.keys).read(wanted)
+    assert (before.pointer.current.generation, after.pointer.current.generation) == ("g1", "g2")
+    assert after == fresh != before
+
+
 def test_flips_under_load_never_mix_generations(store, shop):
     """Generation gN holds N events of each of five entities: any mixture shows as different counts."""
     group, names = shop.definition.groups["by_all"], [f"e{number}" for number in range(5)]

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from dataclasses import dataclass
-from threading import Lock
 from typing import TYPE_CHECKING, Any, cast
 
 import redis
 
 from lambda_core.errors import EpochError, StoreError
+from lambda_core.repositories.batch_cache import BatchCache
 from lambda_core.repositories.store import Script, address, answering, refused
 from lambda_core.views.packing import BatchValue, unpack
 from lambda_core.views.pointer import Pointer
@@ -21,10 +20,10 @@ if TYPE_CHECKING:
 
     from lambda_core.views.keyspace import Keyspace
 
+__all__ = ["BatchCache", "EntityViews", "ViewStore", "ViewsRead", "Wanted"]
+
 MAX_READS = 5
 """How often a read is repeated when the pointer moves under it."""
-BATCH_VALUES = 4_096
-"""How many batch values a process keeps; they are immutable under their generation."""
 
 Wanted = tuple[str, str]
 """A feature group and the canonical key of an entity."""
@@ -44,36 +43,6 @@ class ViewsRead:
 
     pointer: Pointer
     entities: dict[Wanted, EntityViews]
-
-
-class BatchCache:
-    """The batch values read last, by their key; also that an entity has none."""
-
-    def __init__(self, size: int = BATCH_VALUES) -> None:
-        self._size = size
-        self._kept: OrderedDict[str, BatchValue | None] = OrderedDict()
-        self._lock = Lock()
-
-    def has(self, key: str) -> bool:
-        """Tell whether it is known what the key holds."""
-        return key in self._kept
-
-    def get(self, key: str) -> BatchValue | None:
-        """Return what the key holds.
-
-        Raises:
-            KeyError: when that is not known (any more).
-        """
-        with self._lock:
-            self._kept.move_to_end(key)
-            return self._kept[key]
-
-    def keep(self, key: str, value: BatchValue | None) -> None:
-        """Keep what the key holds, instead of what was asked for longest ago."""
-        with self._lock:
-            self._kept[key] = value
-            while len(self._kept) > self._size:
-                self._kept.popitem(last=False)
 
 
 class ViewStore:

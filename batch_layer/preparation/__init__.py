@@ -1,0 +1,11 @@
+"""Preparation: raw records become prepared rows, or go to quarantine with their reasons; then tiles and training rows.
+
+Lives here: `prepare` (the flow), `duplicates` (copies by their producer), `gate` (Great Expectations over prepared
+rows), and what is made of prepared rows: tiles and training rows.
+Reads: `raw_<source>`. Writes: `prepared_<source>`, `quarantine_<source>`, and the tables of tiles and training rows.
+Does not belong here: what one record becomes (the core's cleaning, since the speed layer asks it too).
+"""
+
+from batch_layer.preparation.prepare import PreparationReport, SourceReport, prepare
+
+__all__ = ["PreparationReport", "SourceReport", "prepare"]

@@ -1,0 +1,72 @@
+"""What a raw table holds, seen in one pass before it is read: how many records, and which CSV headers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pyspark.sql import functions as F  # noqa: N812 - as Spark's own documentation names it
+
+from lambda_core.errors import DataError
+from lambda_core.schemas.tables import RAW_SCHEMA, raw
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+    from lambda_core.context import RunContext
+
+MOST_HEADERS = 200
+
+
+@dataclass(frozen=True)
+class Survey:
+    """A raw table's records, each position once.
+
+    Attributes:
+        frame: one row a record.
+        records: how many these are.
+        repeated: how many more rows the table has, whose position was there before.
+        headers: the distinct headers of CSV files.
+    """
+
+    frame: DataFrame
+    records: int
+    repeated: int
+    headers: tuple[str, ...]
+
+
+def survey(context: RunContext, source_name: str) -> Survey:
+    """Return what a source's raw table holds; no records for a topic from which none came yet.
+
+    Raises:
+        SchemaError: when a source with files was never ingested.
+        DataError: when its files have more different headers than a source can mean.
+    """
+    frame = _raw(context, source_name)
+    # Only the log can bring a position twice, when its raw writer begins anew; files are numbered under a lock.
+    of_log = F.when(F.col("partition") >= 0, F.col("offset"))
+    counted = frame.groupBy("partition", "header").agg(
+        F.count(F.lit(1)).alias("rows"), F.count_distinct(of_log).alias("positions")
+    )
+    found = counted.limit(MOST_HEADERS * 100).toLocalIterator()
+    rows = repeated = 0
+    headers: dict[str, None] = {}
+    for row in found:
+        rows += row["rows"]
+        repeated += row["rows"] - row["positions"] if row["partition"] >= 0 else 0
+        if row["header"] is not None:
+            headers[row["header"]] = None
+    if len(headers) > MOST_HEADERS:
+        raise DataError(
+            f"source {source_name}: expected files of at most {MOST_HEADERS} different headers, found {len(headers)}; "
+            f"files of different kinds are different sources"
+        )
+    once = frame.dropDuplicates(["partition", "offset"]) if repeated else frame
+    return Survey(once, rows - repeated, repeated, tuple(headers))
+
+
+def _raw(context: RunContext, source_name: str) -> DataFrame:
+    source, table = context.project.sources[source_name], raw(source_name)
+    if source.files is None and not context.tables.exists(table):
+        return context.spark.createDataFrame([], RAW_SCHEMA)
+    return context.tables.read(table)

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from lambda_core.features.windows import DAY_MS, HOUR_MS
 from tests.laws.oracle import Event
-from tests.laws.worlds import definition
+from tests.laws.worlds import PERIOD_MS, definition
 
 START_MS = 1_700_000_000_000
 WINDOWS = [(HOUR_MS, 300_000), (DAY_MS, HOUR_MS), (30 * DAY_MS, DAY_MS)]
@@ -55,7 +55,7 @@ def batches(draw: st.DrawFn, *, size: int = 14) -> list[Event]:
             continue
         partition = draw(st.integers(0, 1))
         offsets[partition] += draw(st.sampled_from([1, 2, 10**12]))
-        append = START_MS // 20 * 20 + draw(st.integers(0, 25))
+        append = START_MS // PERIOD_MS * PERIOD_MS + draw(st.integers(0, PERIOD_MS + 5))
         unique = draw(st.sampled_from([None, "a", "b\N{SNOWMAN}"]))
         events.append(Event(partition, offsets[partition], append, draw(times), "e", draw(values), unique))
     return events

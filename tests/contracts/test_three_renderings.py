@@ -76,7 +76,7 @@ def many(count: int, seed: int) -> list[Event]:
         Event(
             partition=place % 2,
             offset=place,
-            append_ms=START_MS // 20 * 20,
+            append_ms=START_MS // PERIOD_MS * PERIOD_MS,
             event_ms=START_MS - drawn.randrange(40 * 86_400_000),
             entity="e",
             values={

@@ -25,8 +25,8 @@ from tests.laws.worlds import (
     update_of,
 )
 
-RINGS = {ring: definition(ring).groups["things"] for ring in (1, 2, 5, 40)}
-LAST_PERIOD = 40
+RINGS = {ring: definition(ring).groups["things"] for ring in (1, 2, 4, 40)}
+LAST_PERIOD = 4
 
 
 @dataclass
@@ -117,24 +117,24 @@ def same(answer: Any, expected: Any, ask: Any, counted: list[Event]) -> bool:
     return bool(answer == expected)
 
 
-delivering = st.tuples(st.just("deliver"), st.integers(0, 1), st.integers(0, 12), st.integers(0, 12), st.integers(0, 3))
+times = st.one_of(st.integers(0, 200), st.integers(-5, 260), st.integers(0, 20).map(lambda tenth: 10 * tenth))
+delivering = st.tuples(st.just("deliver"), st.integers(0, 1), st.integers(0, 6), st.integers(0, 12), st.integers(0, 3))
 deeds = st.lists(
     st.one_of(
         delivering,
         delivering,
-        st.tuples(st.just("publish"), st.integers(0, 4)),
+        delivering,
+        st.tuples(st.just("publish"), st.integers(0, 2)),
         st.tuples(st.just("revert")),
         st.tuples(st.just("rebuild")),
-        st.tuples(st.just("check"), st.integers(-5, 260)),
+        st.tuples(st.just("check"), times),
     ),
     max_size=12,
 )
 
 
 @settings(max_examples=150)
-@given(
-    events=logs(), ring=st.sampled_from(sorted(RINGS)), start=st.integers(0, 8), deeds=deeds, t_ms=st.integers(0, 260)
-)
+@given(events=logs(), ring=st.sampled_from(sorted(RINGS)), start=st.integers(0, 2), deeds=deeds, t_ms=times)
 def test_every_answer_equals_the_batch_formula_over_the_events_it_names(events, ring, start, deeds, t_ms):
     world = World(events, ring, horizon=start, previous=start)
     for deed, *how in deeds:
@@ -142,9 +142,7 @@ def test_every_answer_equals_the_batch_formula_over_the_events_it_names(events, 
     world.check(t_ms)
 
 
-@given(
-    events=logs(), ring=st.sampled_from(sorted(RINGS)), horizon=st.integers(0, LAST_PERIOD), t_ms=st.integers(0, 260)
-)
+@given(events=logs(), ring=st.sampled_from(sorted(RINGS)), horizon=st.integers(0, LAST_PERIOD), t_ms=times)
 def test_both_sides_of_any_cut_together_are_one_pass(events, ring, horizon, t_ms):
     world = World(events, ring, horizon=horizon, previous=horizon)
     for partition in (0, 1):

@@ -4,6 +4,7 @@ Everything that a layer does to an event here goes through the core as serving u
 encoded and decoded as Redis holds them, batch values packed and unpacked.
 """
 
+import random
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -21,8 +22,8 @@ from lambda_core.views.reading import GroupReading, read_group
 from lambda_core.views.speed import SeenKeys, SpeedHash, merge_rows
 from tests.laws.oracle import Ask, Event
 
-PERIOD_MS = 20
-DUPLICATE_HORIZON_MS = 35
+PERIOD_MS = 60
+DUPLICATE_HORIZON_MS = 70
 COLUMNS = {
     "whole": {"type": "integer"},
     "money": {"type": "decimal", "scale": 2},
@@ -30,7 +31,7 @@ COLUMNS = {
     "word": {"type": "string"},
 }
 NUMERIC = ["count", "sum", "mean", "variance", "min", "max", "latest"]
-WINDOWS = [(30, 10), (100, 25), (33, 10), (7, 7), (60, 1)]
+WINDOWS = [(30, 10), (100, 25), (7, 7)]
 
 
 def project(ring: int = 3, windows: Sequence[tuple[int, int]] = tuple(WINDOWS), **changes: Any) -> Project:
@@ -109,9 +110,9 @@ def batch_value(group: FeatureGroup, events: Iterable[Event]) -> BatchValue | No
     tiles: Tiles = {}
     counted = list(events)
     for event in counted:
+        row = row_of(group, event)
         for hop in group.hops_ms:
             place = (hop, floor_to(event.event_ms, hop))
-            row = row_of(group, event)
             tiles[place] = merge_rows(group, tiles[place], row) if place in tiles else row
     if not counted:
         return None
@@ -120,12 +121,12 @@ def batch_value(group: FeatureGroup, events: Iterable[Event]) -> BatchValue | No
 
 @dataclass
 class SpeedSide:
-    """One entity's speed view in one epoch: period -> hash, as bytes; and the unique keys seen."""
+    """One entity's speed view in one epoch: period -> hash; and the unique keys seen."""
 
     group: FeatureGroup
     ring: int
     first_period: int = 0
-    hashes: dict[int, dict[bytes, bytes]] = field(default_factory=dict)
+    hashes: dict[int, SpeedHash] = field(default_factory=dict)
     seen: SeenKeys = field(default_factory=lambda: SeenKeys(DUPLICATE_HORIZON_MS))
 
     def apply(self, event: Event) -> str:
@@ -134,19 +135,17 @@ class SpeedSide:
         if period < self.first_period:
             self.seen.is_duplicate(update)
             return "dropped"
-        hash_ = SpeedHash.decode(self.hashes.get(period, {}))
-        outcome = hash_.apply(self.group, update, self.seen, self.ring)
-        self.hashes[period] = hash_.encode()
-        return outcome
+        return self.hashes.setdefault(period, SpeedHash()).apply(self.group, update, self.seen, self.ring)
 
     def release(self, first_period: int) -> None:
         """What a flip lets go: periods that the current and the previous view hold."""
         self.first_period = max(self.first_period, first_period)
-        self.hashes = {period: fields for period, fields in self.hashes.items() if period >= self.first_period}
+        self.hashes = {period: hash_ for period, hash_ in self.hashes.items() if period >= self.first_period}
 
     def read(self, batch: BatchValue | None, horizon: int, t_ms: int) -> GroupReading:
-        """What serving answers."""
-        speed = [SpeedHash.decode(fields) for period, fields in sorted(self.hashes.items()) if period >= horizon]
+        """What serving answers; the hashes come out of Redis as bytes, and stay as they came out."""
+        self.hashes = {period: SpeedHash.decode(hash_.encode()) for period, hash_ in sorted(self.hashes.items())}
+        speed = [hash_ for period, hash_ in self.hashes.items() if period >= horizon]
         return read_group(self.group, "e", batch, speed, t_ms)
 
 
@@ -169,17 +168,29 @@ words = st.one_of(st.sampled_from(["", "!", "a|b", "}x", "-0", "é\N{SNOWMAN}"])
 values = st.fixed_dictionaries({"whole": wholes, "money": monies, "real": reals, "word": words})
 
 
+def values_of(seed: int) -> dict[str, Any]:
+    """Values drawn from one number: quicker by far than drawing each, and what matters in a log are its times."""
+    drawn = random.Random(seed)
+    whole = drawn.choice([None, 0, drawn.randint(-5, 5), drawn.randint(-(2**56), 2**56)])
+    money = drawn.choice([None, Fraction(drawn.randint(-300, 300), 100)])
+    real = drawn.choice([None, 0.0, -0.0, 0.1, 1e12, drawn.uniform(-1e6, 1e6)])
+    word = drawn.choice([None, "", "!", "a|b", "}x", "\N{SNOWMAN}", str(drawn.randint(0, 9))])
+    return {"whole": whole, "money": money, "real": real, "word": word}
+
+
 @st.composite
 def logs(draw: st.DrawFn, *, files: bool = True, size: int = 24) -> list[Event]:
     """Events of one entity on two partitions and in files: late, early, tied, with copies, appended out of order."""
     events = []
     for partition in [0, 1] + ([-1] if files else []):
         offset = -1
-        append = draw(st.integers(0, 60))
-        for _ in range(draw(st.integers(0, size))):
+        append = draw(st.integers(0, PERIOD_MS))
+        for _ in range(draw(st.integers(size // 4, size))):
             offset += draw(st.integers(1, 3))
             append = max(0, append + draw(st.integers(-15, 30)))
-            unique = draw(st.sampled_from([None, "a", "b"])) if partition >= 0 else None
+            unique = draw(st.sampled_from([None, None, "a", "b", "c"])) if partition >= 0 else None
             event_ms = draw(st.integers(0, 200))
-            events.append(Event(partition, offset, append, event_ms, values=draw(values), unique=unique))
+            events.append(
+                Event(partition, offset, append, event_ms, values=values_of(draw(st.integers(0, 2**16))), unique=unique)
+            )
     return events

@@ -116,3 +116,21 @@ def test_a_fence_drops_what_is_not_newer_and_each_partition_has_its_own():
 def test_a_hash_that_holds_nothing_comes_back_as_nothing():
     assert SpeedHash.decode({}) == SpeedHash.decode(SpeedHash().encode()) == SpeedHash()
     assert SpeedHash().last_event_ms() == -1
+
+
+@pytest.mark.parametrize(
+    ("appends", "duplicates"),
+    [
+        ([0, DUPLICATE_HORIZON_MS], [False, True]),
+        ([0, DUPLICATE_HORIZON_MS + 1], [False, False]),
+        ([0, DUPLICATE_HORIZON_MS, DUPLICATE_HORIZON_MS + 1], [False, True, False]),
+        ([900, 0], [False, True]),
+    ],
+)
+def test_a_copy_is_measured_from_the_one_kept_last(appends, duplicates):
+    seen = SeenKeys(DUPLICATE_HORIZON_MS)
+    copies = [
+        update_of(GROUP, Event(0, offset, append, 1, values=NONE, unique="a")) for offset, append in enumerate(appends)
+    ]
+    assert [seen.is_duplicate(copy) for copy in copies] == duplicates
+    assert [seen.is_duplicate(copy) for copy in copies[-1:]] == duplicates[-1:]

@@ -4,7 +4,7 @@ from itertools import pairwise
 
 import pytest
 import redis
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from lambda_core.features.windows import DAY_MS
@@ -14,6 +14,7 @@ from lambda_core.views.script import MERGE, READ, RELEASE, ScriptCall, Scripts, 
 from lambda_core.views.speed import SpeedHash
 from tests.contracts.conftest import new_keys
 from tests.laws.oracle import Event
+from tests.laws.profiles import examples
 from tests.laws.worlds import DUPLICATE_HORIZON_MS, PERIOD_MS, definition, update_of
 
 EPOCH = "d.0"
@@ -158,7 +159,7 @@ def test_unique_keys_are_forgotten_once_no_copy_can_meet_them(client, scripts):
     assert client.hkeys(scripts.keys.seen("things", "e", EPOCH)) == [b"0:new"]
 
 
-@settings(max_examples=25)
+@examples(25)
 @given(
     appends=st.lists(st.integers(0, 5 * PERIOD_MS), min_size=1, max_size=12),
     orders=st.lists(st.integers(0, 11), max_size=20),

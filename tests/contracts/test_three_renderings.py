@@ -16,6 +16,7 @@ from lambda_core.views.speed import SeenKeys, SpeedHash, merge_rows
 from tests.contracts.conftest import new_keys
 from tests.contracts.rows import EPOCH, START_MS, WINDOWS, batches, declared, values
 from tests.laws.oracle import Event
+from tests.laws.profiles import examples
 from tests.laws.worlds import DUPLICATE_HORIZON_MS, PERIOD_MS, batch_value, row_of, update_of
 
 RINGS = {ring: declared(ring) for ring in (1, 3, 32)}
@@ -53,7 +54,7 @@ def assert_same_bytes(client, scripts: Scripts, hashes: dict[int, SpeedHash]) ->
     assert [int(period) for period in periods] == sorted(hashes)
 
 
-@settings(max_examples=200)
+@examples(200)
 @given(events=batches(), ring=st.sampled_from(sorted(RINGS)), batch=st.integers(1, 20))
 def test_the_script_holds_the_very_bytes_of_the_rule(store, events, ring, batch):
     import redis
@@ -77,7 +78,7 @@ def many(count: int, seed: int) -> list[Event]:
             partition=place % 2,
             offset=place,
             append_ms=START_MS // PERIOD_MS * PERIOD_MS,
-            event_ms=START_MS - drawn.randrange(40 * 86_400_000),
+            event_ms=START_MS - drawn.randrange(4_000 * 86_400_000),
             entity="e",
             values={
                 "whole": drawn.choice([drawn.randrange(-9, 9), drawn.randrange(-(2**63), 2**63)]),

@@ -16,6 +16,12 @@ settings.register_profile(
     phases=[Phase.explicit, Phase.generate],
 )
 settings.register_profile(
-    "explore", deadline=None, max_examples=2_000, suppress_health_check=QUIET, print_blob=True, database=None
+    "explore", deadline=None, max_examples=1_200, suppress_health_check=QUIET, print_blob=True, database=None
 )
-settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
+PROFILE = os.environ.get("HYPOTHESIS_PROFILE", "ci")
+settings.load_profile(PROFILE)
+
+
+def examples(count: int) -> settings:
+    """As many examples as a test can afford in CI; twenty times as many for who explores."""
+    return settings(max_examples=count * (20 if PROFILE == "explore" else 1))

@@ -7,12 +7,13 @@ the speed view is lost and rebuilt. Whatever was done, every read must equal the
 from dataclasses import dataclass, field
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from lambda_core.views.packing import BatchValue
 from lambda_core.views.reading import GroupReading
 from tests.laws.oracle import Event, magnitude, named, of_events, seen_at_the_edge, value, without_duplicates
+from tests.laws.profiles import examples
 from tests.laws.worlds import (
     DUPLICATE_HORIZON_MS,
     PERIOD_MS,
@@ -133,7 +134,7 @@ deeds = st.lists(
 )
 
 
-@settings(max_examples=150)
+@examples(150)
 @given(events=logs(), ring=st.sampled_from(sorted(RINGS)), start=st.integers(0, 2), deeds=deeds, t_ms=times)
 def test_every_answer_equals_the_batch_formula_over_the_events_it_names(events, ring, start, deeds, t_ms):
     world = World(events, ring, horizon=start, previous=start)

@@ -3,11 +3,12 @@
 import random
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from lambda_core.features.aggregations import AGGREGATIONS, Aggregation, Moment, Number, State
 from tests.laws.oracle import Ask, Event, magnitude, of_events
+from tests.laws.profiles import examples
 from tests.laws.worlds import component, values
 
 NUMBERS = {
@@ -47,7 +48,7 @@ def close(left: list[str], right: list[str], size: float) -> bool:
 
 
 @pytest.mark.parametrize(("aggregation", "column"), KINDS)
-@settings(max_examples=25)
+@examples(25)
 @given(batch=batches, seed=st.integers(0, 2**32))
 def test_any_order_and_any_tree_of_merges_give_the_same_state(aggregation, column, batch, seed):
     drawn = random.Random(seed)
@@ -63,7 +64,7 @@ def test_any_order_and_any_tree_of_merges_give_the_same_state(aggregation, colum
 
 
 @pytest.mark.parametrize(("aggregation", "column"), KINDS)
-@settings(max_examples=25)
+@examples(25)
 @given(batch=batches)
 def test_the_state_of_no_event_is_neutral(aggregation, column, batch):
     state = any_tree(aggregation, states_of(aggregation, column, batch), random.Random(0))
@@ -71,7 +72,7 @@ def test_the_state_of_no_event_is_neutral(aggregation, column, batch):
 
 
 @pytest.mark.parametrize(("aggregation", "column"), KINDS)
-@settings(max_examples=25)
+@examples(25)
 @given(batch=batches, seed=st.integers(0, 2**32))
 def test_the_answer_of_a_state_is_the_formula_over_its_events(aggregation, column, batch, seed):
     events = [Event(moment.partition, moment.offset, 0, moment.event_time_ms, values=each) for moment, each in batch]
@@ -85,7 +86,7 @@ def test_the_answer_of_a_state_is_the_formula_over_its_events(aggregation, colum
 
 
 @pytest.mark.parametrize(("aggregation", "column"), KINDS)
-@settings(max_examples=25)
+@examples(25)
 @given(batch=batches)
 def test_a_state_comes_back_from_its_text_and_its_text_has_one_form(aggregation, column, batch):
     texts = aggregation.encode(any_tree(aggregation, states_of(aggregation, column, batch), random.Random(0)))

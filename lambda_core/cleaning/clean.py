@@ -132,8 +132,10 @@ def _rule(source: Source, frame: DataFrame, path: str, found: list[Column]) -> D
 
 
 def _name(source: Source, frame: DataFrame, carried: list[str], found: list[Column]) -> DataFrame:
-    broken = F.col(BROKEN)
-    every = F.when(broken.isNotNull(), F.array(broken)).otherwise(F.array_compact(F.array(*found, F.lit(None))))
+    # The findings are worked out twice for a bad record, so that a good one costs no array.
+    broken = F.when(F.col(BROKEN).isNotNull(), F.array(F.col(BROKEN)))
+    several = F.when(F.coalesce(*found, F.lit(None)).isNotNull(), F.array_compact(F.array(*found)))
+    every = F.coalesce(broken, several, F.array().cast("array<string>"))
     unique = F.expr(entity_key_sql(source.unique_key)) if source.unique_key else F.lit(None).cast("string")
     positions = [name for name in carried if name != BROKEN]
     named = frame.select(

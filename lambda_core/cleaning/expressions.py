@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from pyspark.errors import AnalysisException, ParseException
 
+from lambda_core.cleaning.reading import POSITIONS
 from lambda_core.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -38,17 +39,18 @@ def analyse(frame: DataFrame, expression: str, path: str) -> DataType:
     """Return the type of a Spark SQL expression over the frame's columns.
 
     Args:
-        frame: has the columns that the expression may name; columns that begin with an underscore are not for it.
+        frame: has the columns that the expression may name; its positions, and columns that begin with an underscore,
+            are not for it.
         expression: Spark SQL.
         path: key path of the expression in the project, for the error.
 
     Raises:
         ConfigError: when it cannot be read, names what is not there, or asks for more than its record.
     """
-    names = [name for name in frame.columns if not name.startswith("_")]
+    names = [name for name in frame.columns if not name.startswith("_") and name not in POSITIONS]
     refuse_beyond_record(expression, names, path)
     try:
-        return frame.selectExpr(f"({expression}) as `_it`").schema["_it"].dataType
+        return frame.select(*names).selectExpr(f"({expression}) as `_it`").schema["_it"].dataType
     except (AnalysisException, ParseException) as error:
         raise ConfigError(f"{path}: {_sentence(error, names)}; the expression is: {expression}") from error
 

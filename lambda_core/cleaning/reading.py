@@ -2,7 +2,8 @@
 
 1. A record with a header is a line of CSV; one without is a JSON object. Both must be UTF-8.
 2. Every declared column is picked by its name in the record; others are left alone.
-3. An empty CSV field is the empty text; an absent JSON key, or null, is null. Numbers keep their digits as written.
+3. An empty CSV field is the empty text; an absent JSON key, or null, is null. JSON numbers keep their value to the
+   last digit (1.10 reads as 1.1), up to 38 digits; for that they are read as variants, since `from_json` rounds them.
 4. A record that is no such line or object gives nulls, and a sentence in `broken`.
 """
 
@@ -12,7 +13,6 @@ import csv
 from typing import TYPE_CHECKING
 
 from pyspark.sql import functions as F  # noqa: N812 - as Spark's own documentation names it
-from pyspark.sql import types as T  # noqa: N812
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,10 +27,11 @@ BROKEN = "_broken"
 """Why the whole record cannot be read, as a sentence; null where it can."""
 VALUE = "_value"
 """The record's bytes, as they came."""
+POSITIONS = ("partition", "offset", "append_time_ms", "batch_id")
+"""Where and when the record came; no expression may name them, since the same record has others in file and topic."""
 
 _CORRUPT = "_corrupt"
 _CSV_OPTIONS = {"mode": "PERMISSIVE", "columnNameOfCorruptRecord": _CORRUPT, "quote": '"', "escape": '"'}
-_JSON_OPTIONS = {"mode": "PERMISSIVE", "columnNameOfCorruptRecord": _CORRUPT, "encoding": "UTF-8"}
 
 
 def read_fields(source: Source, frame: DataFrame, headers: Sequence[str] = ()) -> DataFrame:
@@ -42,21 +43,17 @@ def read_fields(source: Source, frame: DataFrame, headers: Sequence[str] = ()) -
             begin with an underscore pass through. `header` (null for JSON) only where there are `headers`.
         headers: every CSV header that the frame's rows have; none for a topic.
     """
-    kept = [name for name in frame.columns if name.startswith("_") or name in _POSITIONS]
+    kept = [name for name in frame.columns if name.startswith("_") or name in POSITIONS]
     text = F.col("value").cast("string")
-    # Parsed once a record: the struct is a column of its own before its fields are picked.
-    json = F.from_json(text, _struct(sorted(_record_names(source).values())), _JSON_OPTIONS)
     is_json = F.col("header").isNull() & _looks_like_object(text) if headers else _looks_like_object(text)
-    parsed = [F.when(is_json, json).alias("_json")]
+    # Parsed once a record: the variant is a column of its own before its fields are picked.
+    parsed = [F.when(is_json, _parsed(text)).alias("_json")]
     for place, header in enumerate(headers):
         line = F.from_csv(text, F.lit(_ddl(header)), _CSV_OPTIONS)
         parsed.append(F.when(F.col("header") == header, line).alias(f"_csv{place}"))
     carried = [F.col("value").alias(VALUE), *([F.col("header").alias("_header")] if headers else [])]
     read = frame.select(*kept, *carried, *parsed)
     return read.select(*kept, VALUE, _pick(source, headers).alias(FIELDS), _broken(headers).alias(BROKEN))
-
-
-_POSITIONS = ("partition", "offset", "append_time_ms", "batch_id")
 
 
 def header_names(header: str) -> list[str]:
@@ -73,8 +70,19 @@ def _record_names(source: Source) -> dict[str, str]:
     return {name: column.field or name for name, column in source.columns.items()}
 
 
-def _struct(names: Sequence[str]) -> T.StructType:
-    return T.StructType([T.StructField(name, T.StringType()) for name in [*dict.fromkeys(names), _CORRUPT]])
+def _parsed(text: Column) -> Column:
+    """Return a variant `{"record": <the object>}`; null where the text is not one whole JSON object.
+
+    Spark's parsers stop at the end of the first value and look at nothing behind it. What follows an object can be
+    neither part of a list around it nor of an object around it, both at once: so it is read in both.
+    """
+    alone = F.json_array_length(F.concat(F.lit("["), text, F.lit("]"))) == 1
+    return F.when(alone, F.try_parse_json(F.concat(F.lit('{"record":'), text, F.lit("}"))))
+
+
+def _path(field: str) -> str:
+    """Return the JSON path of a field of the record."""
+    return f'$.record["{field}"]' if "'" in field else f"$.record['{field}']"
 
 
 def _ddl(header: str) -> str:
@@ -89,7 +97,7 @@ def _looks_like_object(text: Column) -> Column:
 def _pick(source: Source, headers: Sequence[str]) -> Column:
     picked = []
     for name, field in _record_names(source).items():
-        found = [F.col("_json").getField(field)]
+        found = [F.try_variant_get(F.col("_json"), _path(field), "string")]
         for place, header in enumerate(headers):
             names = header_names(header)
             if field in names:
@@ -101,8 +109,7 @@ def _pick(source: Source, headers: Sequence[str]) -> Column:
 
 def _broken(headers: Sequence[str]) -> Column:
     text = F.col(VALUE).cast("string")
-    bad_json = ~F.coalesce(_looks_like_object(text), F.lit(False)) | F.col(f"_json.{_CORRUPT}").isNotNull()  # noqa: FBT003
-    json_reason = F.when(bad_json, _sentence("a JSON object", text))
+    json_reason = F.when(F.col("_json").isNull(), _sentence("a JSON object", text))
     reasons = [json_reason if not headers else F.when(F.col("_header").isNull(), json_reason)]
     for place, header in enumerate(headers):
         expected = f"a line of CSV with the {len(header_names(header))} fields of its header"

@@ -48,7 +48,8 @@ def _counting(context: RunContext, name: str) -> DataFrame:
 
 
 def _content_hash(context: RunContext, name: str) -> str:
+    rows = _counting(context, name)  # first, since functions need the session that it starts
     row = F.sha2(F.to_json(F.struct("*"), {"ignoreNullFields": "false"}), 256)
     whole = F.sha2(F.array_join(F.array_sort(F.collect_list(row)), ""), 256)
-    found = _counting(context, name).agg(whole.alias("hash")).first()
+    found = rows.agg(whole.alias("hash")).first()
     return str(found["hash"])[:16] if found is not None else ""

@@ -1,0 +1,111 @@
+"""Records as they came, read into texts: CSV and JSON alike, and what is no record says so."""
+
+from __future__ import annotations
+
+import pytest
+
+from lambda_core.cleaning import read_fields
+from lambda_core.config.sources import Source
+
+pytestmark = pytest.mark.spark
+
+COLUMNS = {"id": {"type": "string"}, "price": {"type": "decimal", "field": "Unit Price"}}
+
+
+def source(**columns) -> Source:
+    return Source.model_validate(
+        {"kind": "reference", "topic": "t", "columns": columns or COLUMNS, "unique_key": ["id"]},
+    )
+
+
+def read(frame, declared: Source | None = None, headers=()) -> list[tuple]:
+    rows = read_fields(declared or source(), frame, headers).orderBy("offset").collect()
+    return [(*row["_fields"], row["_broken"]) for row in rows]
+
+
+def test_a_line_of_csv_gives_its_fields_by_the_names_of_its_header(records):
+    header = 'other,Unit Price,id,"a, b"'
+    lines = [b'x,1.10,"a ""b"", c",', b"x,,,y", b"x, 1 ,\xc3\xbc,"]
+
+    assert read(records(lines, header), headers=[header]) == [
+        ('a "b", c', "1.10", None),
+        ("", "", None),
+        ("ü", " 1 ", None),
+    ]
+
+
+def test_files_with_other_headers_are_each_read_by_their_own(records):
+    first, second = "id,Unit Price", "Unit Price,more,id"
+    frame = records([b"a,1"], first).union(records([b"2,x,b"], second)).union(records([b'{"id":"c"}']))
+
+    found = [(*row["_fields"], row["_broken"]) for row in read_fields(source(), frame, [first, second]).collect()]
+
+    assert found == [("a", "1", None), ("b", "2", None), ("c", None, None)]
+
+
+def test_a_column_that_the_header_lacks_is_missing(records):
+    assert read(records([b"a"], "id"), headers=["id"]) == [("a", None, None)]
+
+
+@pytest.mark.parametrize("line", [b"a", b"a,1,2", b'"a,1'])
+def test_a_line_with_another_number_of_fields_is_broken(records, line: bytes):
+    _, _, broken = read(records([line], "id,Unit Price"), headers=["id,Unit Price"])[0]
+
+    assert broken == (f"record: expected a line of CSV with the 2 fields of its header, found '{line.decode()}'")
+
+
+def test_a_json_object_gives_its_fields_to_the_last_digit(records):
+    values = [
+        b'{"id":"a","Unit Price":1.10,"more":[1]}',
+        b'{"Unit Price":123456789012345678901234.5,"id":null}',
+        b' {"id":"","Unit Price":"NA"}',
+        b'{"id":true,"Unit Price":{"x": 1}}',
+        b"{}",
+    ]
+
+    assert read(records(values)) == [
+        ("a", "1.1", None),
+        (None, "123456789012345678901234.5", None),
+        ("", "NA", None),
+        ("true", '{"x":1}', None),
+        (None, None, None),
+    ]
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        b"",
+        b"null",
+        b"12",
+        b'"text"',
+        b"[]",
+        b'[{"id":"a"}]',
+        b'{"id":"a"',
+        b'{"id":}',
+        b"id,1",
+        b'{"id":"a"} x',
+        b'{"id":"a"}]x',
+        b'{"id":"a"}}{',
+        b"{},{}",
+        b'{},"id":1',
+        b'{"id":NaN}',
+    ],
+)
+def test_what_is_no_json_object_is_broken_and_quoted(records, value: bytes):
+    assert read(records([value]))[0][2] == f"record: expected a JSON object, found '{value.decode()}'"
+
+
+def test_bytes_that_are_no_utf8_are_broken(records):
+    assert read(records([b'{"id":"\xff\xfe"}']))[0][2] == "record: expected UTF-8 text, found other bytes"
+    assert read(records([b"\xff,1"], "id,Unit Price"), headers=["id,Unit Price"])[0][2].startswith(
+        "record: expected UTF-8"
+    )
+
+
+def test_a_record_without_value_is_broken(records):
+    assert read(records([None]))[0][2] == "record: expected a value, found none"
+
+
+def test_a_frame_without_headers_column_is_json(records):
+    assert read(records([b'{"id":"a"}']).drop("header")) == [("a", None, None)]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -20,7 +19,6 @@ from lambda_core.schemas import tables
 from lambda_core.schemas.tables import VERDICTS_SCHEMA
 
 if TYPE_CHECKING:
-    import pandas as pd
     from pyspark.sql import DataFrame
 
     from lambda_core.context import RunContext
@@ -88,14 +86,9 @@ def _judge(context: RunContext, model: str, run_id: str, champion: Version | Non
     else:
         models = models.withColumn("champion", F.lit(None).cast("binary"))
     how = Resampling(declared.gate.resamples, declared.gate.confidence, declared.seed)
-    task = partial(_task, names=names, how=how)
     rows = labelled_rows(context, model, "test")
     grouped = rows.groupBy("partition_key").cogroup(models.drop("inputs").groupBy("partition_key"))
-    return grouped.applyInPandas(task, JUDGED_SCHEMA)
-
-
-def _task(rows: pd.DataFrame, models: pd.DataFrame, names: list[str], how: Resampling) -> pd.DataFrame:
-    return judge_partition(rows, models, names, how)
+    return grouped.applyInPandas(lambda asked, made: judge_partition(asked, made, names, how), JUDGED_SCHEMA)
 
 
 def _register(context: RunContext, model: str, run_id: str, judged: list[Any]) -> str:

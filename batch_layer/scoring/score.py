@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING
 
 from pyspark.sql import functions as F  # noqa: N812 - as Spark's own documentation names it
@@ -18,9 +17,6 @@ from lambda_core.schemas import tables
 from lambda_core.schemas.tables import SCORES_SCHEMA
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    import pandas as pd
     from pyspark.sql import DataFrame
 
     from lambda_core.context import RunContext
@@ -54,15 +50,11 @@ def score(context: RunContext, model: str, from_ms: int | None = None) -> Scorin
     if context.tables.exists(table):
         known = context.tables.read(table).select(F.col("prediction_id").alias("prediction_key"))
         asking = asking.join(known, "prediction_key", "left_anti")
-    context.tables.append(table, asking.mapInPandas(partial(_task, version=version), SCORES_SCHEMA))
+    context.tables.append(table, asking.mapInPandas(lambda frames: score_rows(frames, version), SCORES_SCHEMA))
     total = _count(context, model)
     report = ScoringReport(model, Manifest.decode(version.manifest).version, total - before, total)
     context.log.info("events scored", **vars(report))
     return report
-
-
-def _task(frames: Iterator[pd.DataFrame], version: Version) -> Iterator[pd.DataFrame]:
-    return score_rows(frames, version)
 
 
 def _asking(context: RunContext, model: str) -> DataFrame:

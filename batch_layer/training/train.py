@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from pyspark.sql import functions as F  # noqa: N812 - as Spark's own documentation names it
@@ -15,7 +14,6 @@ from lambda_core.schemas import tables
 from lambda_core.schemas.tables import CANDIDATES_SCHEMA
 
 if TYPE_CHECKING:
-    import pandas as pd
     from pyspark.sql import DataFrame
 
     from lambda_core.context import RunContext
@@ -79,8 +77,7 @@ def _fit_all(context: RunContext, rows: DataFrame, plan: Plan) -> dict[str, dict
     failed: dict[str, str] = {}
     for attempt in range(1, ATTEMPTS + 1):
         wanted = rows.where(F.col("partition_key").isin(list(failed))) if failed else rows
-        task = partial(_task, plan=replace(plan, attempt=attempt))
-        context.tables.append(table, wanted.groupBy("partition_key").applyInPandas(task, CANDIDATES_SCHEMA))
+        context.tables.append(table, _fitted(wanted, replace(plan, attempt=attempt)))
         made = {row["partition_key"]: row for row in _made(context, table, str(plan.ids["run_id"]))}
         failed = {key: row["error"] for key, row in made.items() if row["error"] is not None}
         context.log.info("partitions fitted", attempt=attempt, fitted=len(made) - len(failed), failed=failed)
@@ -94,8 +91,9 @@ def _fit_all(context: RunContext, rows: DataFrame, plan: Plan) -> dict[str, dict
     return {key: {name: float(row[name]) for name in ("rows", "seconds", "bytes")} for key, row in made.items()}
 
 
-def _task(frame: pd.DataFrame, plan: Plan) -> pd.DataFrame:
-    return fit_partition(frame, plan)
+def _fitted(rows: DataFrame, plan: Plan) -> DataFrame:
+    """Return one row a partition: CANDIDATES_SCHEMA. A plain lambda: Spark warns of a partial's missing annotations."""
+    return rows.groupBy("partition_key").applyInPandas(lambda frame: fit_partition(frame, plan), CANDIDATES_SCHEMA)
 
 
 def _made(context: RunContext, table: str, run_id: str) -> list[Any]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -11,14 +10,17 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from batch_layer.evaluation import EvaluationReport, evaluate
+from batch_layer.training import train
 from lambda_core.bootstrap import assemble
 from lambda_core.clock import FixedClock
 from lambda_core.config.environment import Environment
 from lambda_core.config.project import Project
 from lambda_core.context import RunContext
 from lambda_core.features.definition import compile_definition
-from lambda_core.repositories.registry import MemoryRegistry
+from lambda_core.repositories.registry import MemoryRegistry, MlflowRegistry, Registry
 from lambda_core.repositories.tables import DeltaTables
+from lambda_core.views.keyspace import Keyspace
 
 MODEL = "returned"
 VECTOR = ["price", "hour", "by_buyer__price_mean_1h", "by_buyer__count_1h"]
@@ -129,35 +131,45 @@ class Shop:
         )
 
     def but(self, **model) -> Shop:
-        """The same tables, store and registry, with other settings of the model."""
-        other = Project.model_validate(declared(self.context.project.project, **model))
-        context = replace(self.context, project=other)
-        context.builders = {**self.context.builders, "definition": lambda _: compile_definition(other)}
+        """The same tables, registry and clock, with other settings of the model."""
+        return self._as(self.context.project.project, self.context.project.project, **model)
+
+    def elsewhere(self) -> Shop:
+        """The same tables, registry and clock, where nothing was ever deployed: keys of its own."""
+        return self._as(f"shop{uuid.uuid4().hex[:8]}", self.context.project.project)
+
+    def _as(self, keys: str, project: str, **model) -> Shop:
+        declares = Project.model_validate(declared(project, **model))
+        context = replace(self.context, project=declares, keys=Keyspace(keys))
+        context.builders = {**self.context.builders, "definition": lambda _: compile_definition(declares)}
         return Shop(context)
 
 
 @pytest.fixture
 def shop(spark, store, tmp_path: Path) -> Shop:
-    """A project of its own: no other test has its tables, keys or registry."""
+    """An empty project, with a registry in memory."""
     return _shop(spark, store, tmp_path, MemoryRegistry())
 
 
-@pytest.fixture
-def make_shop(spark, store, tmp_path: Path) -> Callable:
-    """A project with a given registry (None: MLflow)."""
-    return lambda registry: _shop(spark, store, tmp_path, registry)
+@pytest.fixture(scope="module")
+def judged_shop(spark, store, tmp_path_factory) -> tuple[Shop, EvaluationReport]:
+    """A project with a good candidate, judged, as version 1 in MLflow; take `elsewhere()` to deploy it alone."""
+    folder = tmp_path_factory.mktemp("models")
+    made = _shop(spark, store, folder, MlflowRegistry(f"sqlite:///{folder / 'mlflow.db'}", "shop"))
+    made.fill(rows())
+    return made, evaluate(made.context, MODEL, train(made.context, MODEL).run_id)
 
 
-def _shop(spark, store, folder: Path, registry) -> Shop:
-    project = Project.model_validate(declared(f"shop{uuid.uuid4().hex[:8]}"))
+def _shop(spark, store, folder: Path, registry: Registry) -> Shop:
+    name = f"shop{uuid.uuid4().hex[:8]}"
+    project = Project.model_validate(declared(name))
     environment = Environment.model_validate({"redis": store.url, "state": folder})
     context = assemble(project, environment, FixedClock(1_000))
-    builders = {
+    context.builders = {
+        **context.builders,
         "spark": lambda _: spark,
         "tables": lambda _: DeltaTables(spark, folder / "tables"),
+        "registry": lambda _: registry,
         "definition": lambda _: compile_definition(project),
     }
-    if registry is not None:
-        builders["registry"] = lambda _: registry
-    context.builders = {**context.builders, **builders}
     return Shop(context)

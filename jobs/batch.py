@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import datetime as dt
 import sys
 
 from jobs.process import context, guarded
-from jobs.stages import STAGES, stage
+from jobs.stages import STAGES, Part, stage
 from lambda_core.runner import Runner
 
 
@@ -14,15 +15,30 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the named stages one after the other; return the exit code."""
     parser = argparse.ArgumentParser(description=__doc__, epilog=f"Stages, in order: {', '.join(STAGES)}.")
     parser.add_argument("stages", nargs="*", metavar="STAGE", choices=[*STAGES, []], help="a stage; default: all")
-    named = parser.parse_args(arguments).stages or list(STAGES)
-    return guarded(lambda: run(named))
+    parser.add_argument("--source", action="append", default=[], help="ingest and prepare only this source; repeatable")
+    parser.add_argument(
+        "--since", type=moment_ms, metavar="TIME", help="training_rows, scoring: only what asked from this moment on"
+    )
+    chosen = parser.parse_args(arguments)
+    return guarded(lambda: run(chosen.stages or list(STAGES), Part(tuple(chosen.source), chosen.since)))
 
 
-def run(named: list[str]) -> None:
+def moment_ms(text: str) -> int:
+    """Return an ISO 8601 moment in milliseconds since 1970-01-01 UTC; without a zone it is UTC.
+
+    Example:
+        >>> moment_ms("1970-01-02"), moment_ms("1970-01-01T01:00:00+01:00")
+        (86400000, 0)
+    """
+    moment = dt.datetime.fromisoformat(text)
+    return int((moment if moment.tzinfo else moment.replace(tzinfo=dt.UTC)).timestamp() * 1000)
+
+
+def run(named: list[str], part: Part | None = None) -> None:
     """Run the named stages in one context, each with its audit, lineage and timing."""
     runner = Runner(context())
     for name in named:
-        runner.run(name, stage(name))
+        runner.run(name, stage(name, part))
 
 
 if __name__ == "__main__":

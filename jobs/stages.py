@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -24,15 +25,36 @@ STAGES: dict[str, tuple[str, str, str]] = {
 """Stage -> module, function, and the section of the project whose every name it is run for (empty: run once)."""
 
 
-def stage(name: str) -> Callable[[RunContext], Any]:
+@dataclass(frozen=True)
+class Part:
+    """The part of the data that stages are run for; by default all of it.
+
+    Attributes:
+        sources: of `ingestion` and `preparation`; none named: all.
+        since_ms: `training_rows` and `scoring` work on what asked from this moment on, in milliseconds since
+            1970-01-01 UTC, and leave what is before as it is.
+    """
+
+    sources: tuple[str, ...] = ()
+    since_ms: int | None = None
+
+    def arguments(self, name: str) -> dict[str, Any]:
+        """Return what a stage takes of this."""
+        if name in ("ingestion", "preparation"):
+            return {"sources": self.sources or None}
+        return {"from_ms": self.since_ms} if name in ("training_rows", "scoring") else {}
+
+
+def stage(name: str, part: Part | None = None) -> Callable[[RunContext], Any]:
     """Return the stage as a function of a context that returns its report, or one report a name of its section."""
     module, function, section = STAGES[name]
+    arguments = (part or Part()).arguments(name)
 
     def work(context: RunContext) -> Any:
         run = getattr(importlib.import_module(module), function)
         if not section:
-            return run(context)
-        return {declared: run(context, declared) for declared in getattr(context.project, section)}
+            return run(context, **arguments)
+        return {declared: run(context, declared, **arguments) for declared in getattr(context.project, section)}
 
     return work
 

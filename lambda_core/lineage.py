@@ -41,9 +41,9 @@ class TracedTables:
         self.lineage.written[name] = self._tables.append(name, frame, transaction)
         return self.lineage.written[name]
 
-    def replace(self, name: str, frame: DataFrame) -> int:
-        """Make the frame's rows the table's only ones; note the version."""
-        self.lineage.written[name] = self._tables.replace(name, frame)
+    def replace(self, name: str, frame: DataFrame, where: str | None = None) -> int:
+        """Make the frame's rows the table's only ones, or its only ones of a condition; note the version."""
+        self.lineage.written[name] = self._tables.replace(name, frame, where)
         return self.lineage.written[name]
 
     def version(self, name: str) -> int:

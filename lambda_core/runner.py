@@ -91,7 +91,11 @@ def settings_hash(context: RunContext) -> str:
 def as_plain(report: Any) -> Any:
     """Return a report as plain values that JSON can hold."""
     if dataclasses.is_dataclass(report) and not isinstance(report, type):
-        return dataclasses.asdict(report)
+        return as_plain(dataclasses.asdict(report))
+    if isinstance(report, dict):
+        return {str(name): as_plain(value) for name, value in report.items()}
+    if isinstance(report, list | tuple):
+        return [as_plain(value) for value in report]
     if hasattr(report, "model_dump"):
         return report.model_dump(mode="json")
-    return report if report is None or isinstance(report, dict | list | str | int | float) else str(report)
+    return report if report is None or isinstance(report, str | int | float) else str(report)

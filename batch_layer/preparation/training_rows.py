@@ -52,10 +52,16 @@ class TrainingRowsReport:
 def build_training_rows(
     context: RunContext, feature_set: str, from_ms: int | None = None, until_ms: int | None = None
 ) -> TrainingRowsReport:
-    """Write the training rows of a feature set, of the askers with t in `[from_ms, until_ms)` (None: no bound)."""
+    """Write the training rows of a feature set, of the askers with t in `[from_ms, until_ms)` (None: no bound).
+
+    They take the place of the table's rows with t between these bounds; the others stay. A row depends on events before
+    its t alone, so that after new events it is enough to write the rows from the first of them on.
+    """
     rows = training_rows(context, feature_set, from_ms, until_ms)
     name = tables.training(feature_set)
-    version = context.tables.replace(name, rows)
+    bounds = [f"t_ms >= {from_ms}L"] if from_ms is not None else []
+    bounds += [f"t_ms < {until_ms}L"] if until_ms is not None else []
+    version = context.tables.replace(name, rows, " and ".join(bounds) or None)
     counted = context.tables.read(name, version).agg(F.count("*"), F.count("label")).first()
     n_rows, labelled = (int(counted[0]), int(counted[1])) if counted else (0, 0)
     context.log.info("training rows written", feature_set=feature_set, rows=n_rows, labelled=labelled)

@@ -25,9 +25,14 @@ def run(
     stages: Annotated[
         list[str] | None, typer.Argument(help="Stages to run, in this order; all when none is named.")
     ] = None,
+    source: Annotated[list[str] | None, typer.Option(help="Ingest and prepare only this source; repeatable.")] = None,
+    since: Annotated[
+        str | None, typer.Option(help="training_rows, scoring: only what asked from this moment on (ISO 8601, UTC).")
+    ] = None,
 ) -> None:
     """Run stages in one Spark session; each leaves a line in the audit trail."""
     unknown = [name for name in stages or [] if name not in STAGES]
     if unknown:
         raise typer.BadParameter(f"expected one of {', '.join(STAGES)}; found {', '.join(unknown)}")
-    raise typer.Exit(job.main(stages or []))
+    part = [word for name in source or [] for word in ("--source", name)] + (["--since", since] if since else [])
+    raise typer.Exit(job.main([*(stages or []), *part]))

@@ -10,10 +10,14 @@ from filelock import FileLock
 from lambda_core.errors import SchemaError
 
 if TYPE_CHECKING:
-    from pyspark.sql import DataFrame, SparkSession
+    from pyspark.sql import DataFrame, DataFrameWriter, SparkSession
 
     Transaction = tuple[str, int]
     """Application id and version: a commit with a version not above the last one of its application is skipped."""
+
+_COMMIT = f"{'[0-9]' * 20}.json"
+_PRUNED_BY = ("t_ms", "event_time_ms", "append_time_ms", "partition", "offset", "hop_ms", "tile_start_ms")
+"""Columns by which readers leave files out: Delta keeps their least and greatest values a file, and no others'."""
 
 
 class TableRepository(Protocol):
@@ -31,8 +35,8 @@ class TableRepository(Protocol):
         """Add the frame's rows, at most once a transaction; return the table's version."""
         ...
 
-    def replace(self, name: str, frame: DataFrame) -> int:
-        """Make the frame's rows the table's only ones; return the table's version."""
+    def replace(self, name: str, frame: DataFrame, where: str | None = None) -> int:
+        """Make the frame's rows the table's only ones, or its only ones of a condition; return the table's version."""
         ...
 
     def version(self, name: str) -> int:
@@ -79,7 +83,7 @@ class DeltaTables:
 
     def append(self, name: str, frame: DataFrame, transaction: Transaction | None = None) -> int:
         """Add the frame's rows, at most once a transaction; return the table's version."""
-        writer = frame.write.format("delta").mode("append")
+        writer = self._writer(name, frame).mode("append")
         if transaction is not None:
             application, number = transaction
             writer = writer.option("txnAppId", application).option("txnVersion", number)
@@ -87,16 +91,30 @@ class DeltaTables:
             writer.save(str(self.path(name)))
             return self.version(name)
 
-    def replace(self, name: str, frame: DataFrame) -> int:
-        """Make the frame's rows the table's only ones; return the table's version."""
+    def replace(self, name: str, frame: DataFrame, where: str | None = None) -> int:
+        """Make the frame's rows the table's only ones, or its only ones of a condition; return the table's version.
+
+        Args:
+            name: the table.
+            frame: the rows; where there is a condition, all of them must meet it.
+            where: Spark SQL over the table's columns; rows that do not meet it stay. None: none stays.
+        """
+        writer = self._writer(name, frame).mode("overwrite")
         with self.lock(name):
-            writer = frame.write.format("delta").mode("overwrite").option("overwriteSchema", "true")
+            if where is None or not self.exists(name):
+                writer = writer.option("overwriteSchema", "true")
+            else:
+                writer = writer.option("replaceWhere", where)
             writer.save(str(self.path(name)))
             return self.version(name)
 
+    def _writer(self, name: str, frame: DataFrame) -> DataFrameWriter:
+        writer, pruned_by = frame.write.format("delta"), [column for column in _PRUNED_BY if column in frame.columns]
+        if pruned_by and not self.exists(name):
+            writer = writer.option("delta.dataSkippingStatsColumns", ",".join(f"`{column}`" for column in pruned_by))
+        return writer
+
     def version(self, name: str) -> int:
         """Return the table's current version."""
-        from delta.tables import DeltaTable  # Spark only where a table is asked for
-
-        history = DeltaTable.forPath(self._spark, str(self.path(name))).history(1)
-        return int(history.first()["version"])  # type: ignore[index]
+        # The name of the newest commit says it, as the protocol has it; Delta's history would run a job to read it.
+        return max(int(commit.stem) for commit in (self.path(name) / "_delta_log").glob(_COMMIT))

@@ -94,6 +94,23 @@ def test_a_span_of_askers_gets_the_rows_that_all_of_them_would_get(world):
         assert_vector(context, row, rows, context.project.sources["orders"].known_by == "append_time")
 
 
+def test_rows_written_from_a_moment_on_take_the_place_of_those_alone(world):
+    context, rows, _ = world
+    name, begin = tables.training("order"), shop.T0 + 20 * shop.DAY_MS
+
+    def written(version: int) -> dict:
+        return {row["key"]: row["vector"] for row in found_rows(context.tables.read(name, version), rows)}
+
+    whole = build_training_rows(context, "order")
+    earlier = context.tables.read(name, whole.version).where(f"t_ms < {begin}")
+    context.tables.replace(name, earlier)  # as it was before the newer events came
+    part = build_training_rows(context, "order", from_ms=begin)
+
+    assert part.version == whole.version + 2
+    assert part.rows == whole.rows > earlier.count() > 0
+    assert written(part.version) == written(whole.version)
+
+
 def test_another_future_changes_nothing(world):
     context, _, _ = world
     report = no_future_check(context, "order", rows=100)

@@ -36,7 +36,7 @@ class MemoryTables:
     def append(self, name, frame, transaction=None):
         return self.replace(name, frame)
 
-    def replace(self, name, frame):
+    def replace(self, name, frame, where=None):
         self.versions[name] = self.versions.get(name, -1) + 1
         return self.versions[name]
 

@@ -15,6 +15,7 @@ from lambda_core.cleaning.expressions import nearest
 from lambda_core.errors import ConfigError, DataError
 from lambda_core.schemas.ids import batch_id, content_id
 from lambda_core.schemas.tables import RAW_SCHEMA, raw
+from lambda_core.spark import side_by_side
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -67,12 +68,12 @@ def ingest(context: RunContext, sources: Sequence[str] | None = None) -> Ingesti
                 f"ingest: expected one of {', '.join(sorted(declared))}; found {name!r}{nearest(name, list(declared))}"
             )
     wanted = list(sources) if sources is not None else list(declared)
-    files = tuple(
-        _ingest_file(context, name, path)
-        for name in wanted
-        if declared[name].files is not None
-        for path in source_files(context, name)
-    )
+    found = {name: source_files(context, name) for name in wanted if declared[name].files is not None}
+
+    def ingest_source(name: str) -> list[FileReport]:
+        return [_ingest_file(context, name, path) for path in found[name]]
+
+    files = tuple(file for reports in side_by_side(context, ingest_source, found) for file in reports)
     return IngestionReport(files, sum(file.rows for file in files if file.added))
 
 

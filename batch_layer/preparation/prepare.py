@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, cast
 
 from pyspark.sql import functions as F  # noqa: N812 - as Spark's own documentation names it
@@ -17,6 +18,7 @@ from lambda_core.cleaning.reading import VALUE, read_fields
 from lambda_core.cleaning.references import read_references, references_of
 from lambda_core.errors import ConfigError, DataError
 from lambda_core.schemas import tables as schema
+from lambda_core.spark import side_by_side
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -74,14 +76,14 @@ def prepare(context: RunContext, sources: Sequence[str] | None = None) -> Prepar
         DataError: when the accounts do not add up.
         GateError: when an expectation failed.
     """
-    names = in_order(context.project, list(context.project.sources) if sources is None else sources)
-    reports = tuple(_prepare_source(context, name) for name in names)
-    warnings = check_expectations(context, names)
-    return PreparationReport(reports, warnings)
+    waves = in_waves(context.project, list(context.project.sources) if sources is None else sources)
+    reports = [report for wave in waves for report in side_by_side(context, partial(_prepare_source, context), wave)]
+    warnings = check_expectations(context, [report.source for report in reports])
+    return PreparationReport(tuple(reports), warnings)
 
 
-def in_order(project: Project, names: Sequence[str]) -> list[str]:
-    """Return the names with each source after the references that it looks up.
+def in_waves(project: Project, names: Sequence[str]) -> list[list[str]]:
+    """Return the names in groups: each source comes in a later group than the references that it looks up.
 
     Raises:
         ConfigError: when a name is no source, or references look each other up in a circle.
@@ -90,15 +92,15 @@ def in_order(project: Project, names: Sequence[str]) -> list[str]:
         if name not in project.sources:
             known = sorted(project.sources)
             raise ConfigError(f"prepare: expected one of {', '.join(known)}; found {name!r}{nearest(name, known)}")
-    ordered: list[str] = []
+    waves: list[list[str]] = []
     waiting = list(dict.fromkeys(names))
     while waiting:
         ready = [name for name in waiting if not set(references_of(project, name)) & set(waiting)]
         if not ready:
             raise ConfigError(f"sources: expected lookups without a circle, found one among {', '.join(waiting)}")
-        ordered += ready
+        waves.append(ready)
         waiting = [name for name in waiting if name not in ready]
-    return ordered
+    return waves
 
 
 def _prepare_source(context: RunContext, name: str) -> SourceReport:
@@ -113,7 +115,8 @@ def _prepare_source(context: RunContext, name: str) -> SourceReport:
         version = context.tables.replace(
             schema.prepared(name), _prepared(context.project, name, _marked(cleaned, later, by_key))
         )
-        context.tables.replace(schema.quarantine(name), _quarantined(name, cleaned))
+        if counts["quarantined"] or context.tables.exists(schema.quarantine(name)):
+            context.tables.replace(schema.quarantine(name), _quarantined(name, cleaned))
         later.unpersist()
     finally:
         cleaned.unpersist()
@@ -148,9 +151,13 @@ def _candidates(cleaned: DataFrame) -> DataFrame:
 
 
 def _counts(cleaned: DataFrame) -> dict[str, int]:
-    kind = F.expr("case when size(reasons) > 0 then 'quarantined' else coalesce(duplicate, 'accepted') end")
-    rows = cleaned.groupBy(kind.alias("kind")).count().toLocalIterator()
-    return dict.fromkeys(("accepted", "quarantined", LOG_FROM), 0) | {row["kind"]: int(row["count"]) for row in rows}
+    kinds = {
+        "quarantined": "size(reasons) > 0",
+        "accepted": "size(reasons) = 0 and duplicate is null",
+        LOG_FROM: f"size(reasons) = 0 and duplicate = '{LOG_FROM}'",
+    }
+    found = cleaned.agg(*(F.count_if(F.expr(condition)).alias(kind) for kind, condition in kinds.items())).first()
+    return {kind: int(found[kind]) if found is not None else 0 for kind in kinds}
 
 
 def _marked(cleaned: DataFrame, later: DataFrame, number: int) -> DataFrame:

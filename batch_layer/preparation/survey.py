@@ -48,7 +48,7 @@ def survey(context: RunContext, source_name: str) -> Survey:
     counted = frame.groupBy("partition", "header").agg(
         F.count(F.lit(1)).alias("rows"), F.count_distinct(of_log).alias("positions")
     )
-    found = counted.limit(MOST_HEADERS * 100).toLocalIterator()
+    found = counted.limit(MOST_HEADERS * 100).collect()  # one row a partition and header
     rows = repeated = 0
     headers: dict[str, None] = {}
     for row in found:

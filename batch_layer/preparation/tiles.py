@@ -15,6 +15,7 @@ from pyspark.sql import functions as F  # noqa: N812 - as Spark's own documentat
 from lambda_core.features.states_sql import COUNTED, tile_frame
 from lambda_core.features.windows import floor_to
 from lambda_core.schemas import tables
+from lambda_core.spark import side_by_side
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -53,13 +54,18 @@ class TilesReport:
 def build_tiles(context: RunContext, selection: Selection) -> TilesReport:
     """Write `tiles_<group>` for every group of the view that the selection covers."""
     lookback_from_ms = _lookback_from(context, selection)
-    versions, counts = {}, {}
-    for name, group in context.definition.groups.items():
+
+    def write(group: FeatureGroup) -> tuple[int, int]:
         frame = _kept(group, covered(context, group.source, selection), lookback_from_ms)
-        versions[name] = context.tables.replace(tables.tiles(name), frame)
-        counts[name] = context.tables.read(tables.tiles(name), versions[name]).count()
-        context.log.info("tiles written", group=name, tiles=counts[name], version=versions[name])
-    return TilesReport(versions, counts, lookback_from_ms)
+        version = context.tables.replace(tables.tiles(group.name), frame)
+        count = context.tables.read(tables.tiles(group.name), version).count()
+        context.log.info("tiles written", group=group.name, tiles=count, version=version)
+        return version, count
+
+    groups = context.definition.groups
+    written = dict(zip(groups, side_by_side(context, write, groups.values()), strict=True))
+    versions = {name: version for name, (version, _) in written.items()}
+    return TilesReport(versions, {name: count for name, (_, count) in written.items()}, lookback_from_ms)
 
 
 def covered(context: RunContext, source: str, selection: Selection) -> DataFrame:
@@ -83,9 +89,11 @@ def _kept(group: FeatureGroup, events: DataFrame, lookback_from_ms: int) -> Data
 
 def _lookback_from(context: RunContext, selection: Selection) -> int:
     """Return the greatest event time of the view less its lookback."""
-    greatest = [
-        found[0]
-        for source in dict.fromkeys(group.source for group in context.definition.groups.values())
-        if (found := covered(context, source, selection).agg(F.max("event_time_ms")).first()) and found[0] is not None
-    ]
+
+    def last(source: str) -> int | None:
+        found = covered(context, source, selection).agg(F.max("event_time_ms")).first()
+        return found[0] if found else None
+
+    sources = dict.fromkeys(group.source for group in context.definition.groups.values())
+    greatest = [found for found in side_by_side(context, last, sources) if found is not None]
     return max(greatest) - context.project.view.lookback_ms if greatest else 0

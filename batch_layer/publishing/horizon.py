@@ -46,7 +46,7 @@ def prepared_of(context: RunContext, source: str) -> Prepared:
     found = {kind: name for kind, name in names.items() if kind == "prepared" or context.tables.exists(name)}
     versions = {kind: context.tables.version(name) for kind, name in found.items()}
     rows = _placed(context, source, versions).where("`partition` >= 0")
-    reached = rows.groupBy("partition").agg((F.max("offset") + 1).alias("next")).toLocalIterator()
+    reached = rows.groupBy("partition").agg((F.max("offset") + 1).alias("next")).collect()
     return Prepared(
         source, context.project.sources[source].topic, versions, {row["partition"]: row["next"] for row in reached}
     )

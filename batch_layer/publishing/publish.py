@@ -14,6 +14,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from pyspark.sql import functions as F  # noqa: N812 - as Spark's own documentation names it
@@ -28,6 +29,7 @@ from lambda_core.repositories.pointers import PointerRepository
 from lambda_core.repositories.record_store import DefinitionStore
 from lambda_core.repositories.store import answering
 from lambda_core.schemas import tables
+from lambda_core.spark import side_by_side
 from lambda_core.views.pointer import Pointer, Published
 
 if TYPE_CHECKING:
@@ -72,12 +74,16 @@ def publish(context: RunContext, topics: Topics | None = None) -> PublicationRep
     before = pointers.get()
     generation = _generation(context, before)
     topics = topics or _broker(context)
-    prepared = [prepared_of(context, source) for source in _sources(context)]
+    prepared = side_by_side(context, partial(prepared_of, context), _sources(context))
     horizon = choose_horizon(context, topics, prepared, before.current.horizon if before else 0)
-    covered = {one.source: check_accounts(context, one, horizon)["raw"] for one in prepared}
+    accounts = side_by_side(context, lambda one: check_accounts(context, one, horizon), prepared)
+    covered = {one.source: account["raw"] for one, account in zip(prepared, accounts, strict=True)}
     context.log.info("horizon chosen", generation=generation, horizon=horizon, covered=covered)
     tiles = build_tiles(context, Selection(horizon, {one.source: one.versions["prepared"] for one in prepared}))
-    loaded = {group: _load(context, group, generation, tiles) for group in context.definition.groups}
+    groups = list(context.definition.groups)
+    loaded = dict(
+        zip(groups, side_by_side(context, lambda group: _load(context, group, generation, tiles), groups), strict=True)
+    )
     _ask_again(context, topics, prepared, horizon)
     new = Published(
         generation=generation,

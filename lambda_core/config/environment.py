@@ -20,12 +20,17 @@ from lambda_core.errors import ConfigError
 
 
 class SparkSettings(Section):
-    """How Spark is started by `mainstem`; `spark-submit` settings win over these."""
+    """How Spark is started by `mainstem`; `spark-submit` settings win over these.
+
+    Attributes:
+        side_by_side: how many tables a batch stage works on at the same time.
+    """
 
     master: str = "local[2]"
     streaming_master: str = "local[12]"
     driver_memory: str = "4g"
     shuffle_partitions: int = Field(default=4, ge=1)
+    side_by_side: int = Field(default=3, ge=1, le=64)
 
 
 class SpeedSettings(Section):

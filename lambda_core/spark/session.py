@@ -28,6 +28,17 @@ _DELTA = {
     "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
     "spark.databricks.delta.snapshotPartitions": "2",
 }
+_SMALL = {
+    # Files of raw tables are small: by these, tasks get equal shares of them.
+    "spark.sql.files.openCostInBytes": "262144",
+    # What is kept for a few passes is not worth being compressed.
+    "spark.sql.inMemoryColumnarStorage.compressed": "false",
+}
+_JVM = (
+    # The code that Spark generates for a wide table is longer than what HotSpot compiles unless it is told to.
+    "-XX:-DontCompileHugeMethods",
+    "-Duser.timezone=UTC",
+)
 _LOOPBACK = {
     "spark.driver.host": "127.0.0.1",
     "spark.driver.bindAddress": "127.0.0.1",
@@ -84,14 +95,15 @@ def _local_settings(environment: Environment, *, streaming: bool) -> dict[str, s
     return {
         **REQUIRED,
         **_DELTA,
+        **_SMALL,
         **_LOOPBACK,
         "spark.master": settings.streaming_master if streaming else settings.master,
-        "spark.jars": ",".join(str(jar) for jar in _jars()),
+        "spark.driver.extraClassPath": ":".join(str(jar) for jar in _jars()),
         "spark.driver.memory": settings.driver_memory,
         "spark.sql.shuffle.partitions": str(settings.shuffle_partitions),
         "spark.sql.warehouse.dir": str(state / "warehouse"),
         "spark.local.dir": str(state / "spark"),
-        "spark.driver.extraJavaOptions": f"-Duser.timezone=UTC -Dderby.system.home={state}",
+        "spark.driver.extraJavaOptions": " ".join((*_JVM, f"-Dderby.system.home={state}")),
     }
 
 

@@ -93,20 +93,23 @@ def context_of(spark, store, folder: Path, *, known_by="event_time", settings=No
 def orders(seed, count=400, late_ms=3 * DAY_MS):
     """Prepared rows as dicts: half of them from a file, the others from two partitions of a log."""
     draw = random.Random(seed)
-    rows, offsets = [], {-1: 0, 0: 0, 1: 0}
+    rows = []
     for number in range(count):
         partition = draw.choice([-1, -1, 0, 1])
         event_ms = T0 + draw.randrange(0, SPAN_MS, 5 * MINUTE_MS if draw.random() < 0.5 else 1)
-        append_ms = event_ms + draw.choice([0, draw.randrange(late_ms)])
+        append_ms = min(event_ms + draw.choice([0, draw.randrange(late_ms)]), NOW_MS - 2 * HOUR_MS)
         row = {"id": f"o{number}", "customer": draw.choice(["ann", "b|b", "}c", "dee", None])}
         row |= {"shop": draw.choice(["north", "south"]), "items": draw.choice([None, draw.randrange(-9, 9)])}
         row |= {"amount": draw.choice([None, Decimal(draw.randrange(-500, 9_999)) / 100])}
         row |= {"weight": draw.choice([None, draw.uniform(-1e3, 1e3)]), "note": draw.choice([None, "", "!", "x"])}
         row |= {"ordered": None, "event_time_ms": event_ms, "period": None if partition < 0 else append_ms // HOUR_MS}
-        row |= {"partition": partition, "offset": offsets[partition], "append_time_ms": append_ms, "batch_id": "b"}
+        row |= {"partition": partition, "offset": 0, "append_time_ms": append_ms, "batch_id": "b"}
         row |= {"unique_id": None, "duplicate": "log_from" if draw.random() < 0.03 else None}
-        offsets[partition] += 1
         rows.append(row)
+    for partition in (-1, 0, 1):
+        own = [row for row in rows if row["partition"] == partition]
+        for offset, row in enumerate(sorted(own, key=lambda row: row["append_time_ms"])):
+            row["offset"] = offset
     return rows
 
 
@@ -118,7 +121,8 @@ def write(context, rows, source="orders"):
     raw = [raw_record(row) for row in rows]
     context.tables.replace(tables.raw(source), context.spark.createDataFrame(raw, tables.RAW_SCHEMA))
     topic = context.project.sources[source].topic
-    log = {partition: [r["append_time_ms"] for r in rows if r["partition"] == partition] for partition in (0, 1)}
+    # A broker stamps in order of offsets, and so are the offsets of these rows.
+    log = {partition: sorted(r["append_time_ms"] for r in rows if r["partition"] == partition) for partition in (0, 1)}
     return MemoryTopics({topic: log})
 
 

@@ -1,0 +1,142 @@
+"""The quality gate: every kind of expectation that the shipped project uses is seen to fail on a planted row."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from batch_layer.preparation.gate import check_expectations
+from lambda_core.bootstrap import assemble
+from lambda_core.clock import FixedClock
+from lambda_core.config.environment import Environment
+from lambda_core.config.loading import load_project
+from lambda_core.config.project import Project
+from lambda_core.context import RunContext
+from lambda_core.errors import ConfigError, GateError
+
+pytestmark = pytest.mark.spark
+
+ROOT = Path(__file__).resolve().parents[3]
+GOOD = [("aa", 10, None), ("bb", 20, None), ("aa", 30, None)]
+
+PLANTED = {
+    "column_values_to_not_be_null": ({"column": "code"}, (None, 10)),
+    "column_value_lengths_to_equal": ({"column": "code", "value": 2}, ("aaa", 10)),
+    "column_values_to_be_between": ({"column": "size", "min_value": 1, "max_value": 99}, ("aa", 100)),
+    "column_values_to_be_in_set": ({"column": "code", "value_set": ["aa", "bb"]}, ("cc", 10)),
+    "column_mean_to_be_between": ({"column": "size", "min_value": 5, "max_value": 60}, ("aa", 10_000)),
+}
+"""Expectation -> its arguments, and a row with which it fails."""
+
+
+@pytest.fixture(scope="module")
+def context(spark, tmp_path_factory) -> Callable[..., RunContext]:
+    """Make a context whose one source has these expectations, and these prepared rows."""
+
+    def make(expectations: list[dict], rows: list[tuple]) -> RunContext:
+        folder = tmp_path_factory.mktemp("gate")
+        source = {
+            "kind": "reference",
+            "topic": "t",
+            "columns": {"code": {"type": "string"}, "size": {"type": "integer"}},
+            "unique_key": ["code"],
+            "expectations": expectations,
+        }
+        project = Project.model_validate({"project": "shop", "sources": {"parcels": source}})
+        made = assemble(project, Environment(state=folder), FixedClock(0))
+        made.builders["spark"] = lambda _: spark
+        made.tables.replace(
+            "prepared_parcels", spark.createDataFrame(rows, "code string, size bigint, duplicate string")
+        )
+        return made
+
+    return make
+
+
+def test_every_expectation_of_the_shipped_project_is_planted_here():
+    project = load_project(ROOT / "conf" / "flights")
+
+    used = {one.expect for source in project.sources.values() for one in source.expectations}
+
+    assert used <= set(PLANTED)
+
+
+def test_good_rows_pass_all(context):
+    declared = [{"expect": name, "arguments": arguments} for name, (arguments, _) in PLANTED.items()]
+
+    assert check_expectations(context(declared, GOOD), ["parcels"]) == ()
+
+
+@pytest.mark.parametrize("name", PLANTED)
+def test_a_planted_row_fails_and_the_error_says_where_and_what(context, name: str):
+    arguments, planted = PLANTED[name]
+    run = context([{"expect": name, "arguments": arguments}], [*GOOD, (*planted, None)])
+
+    with pytest.raises(GateError) as failed:
+        check_expectations(run, ["parcels"])
+
+    sentence = str(failed.value)
+    assert sentence.startswith(f"source parcels: expected {name} of {arguments['column']}")
+    assert "'observed_value': 2515" in sentence or "'unexpected_count': 1" in sentence
+    assert "then correct the source, or the expectation in sources.parcels.expectations" in sentence
+    assert run.tables.read("prepared_parcels").count() == 4
+
+
+def test_declared_duplicates_are_not_looked_at(context):
+    arguments, planted = PLANTED["column_values_to_be_in_set"]
+    declared = [{"expect": "column_values_to_be_in_set", "arguments": arguments}]
+
+    assert check_expectations(context(declared, [*GOOD, (*planted, "unique_key")]), ["parcels"]) == ()
+
+
+def test_a_share_of_the_rows_may_miss_where_mostly_says_so(context):
+    arguments = {"column": "code", "mostly": 0.75}
+    declared = [{"expect": "column_values_to_not_be_null", "arguments": arguments}]
+
+    assert check_expectations(context(declared, [*GOOD, (None, 1, None)]), ["parcels"]) == ()
+    with pytest.raises(GateError):
+        check_expectations(context(declared, [*GOOD, (None, 1, None), (None, 2, None)]), ["parcels"])
+
+
+def test_a_warning_is_told_and_stops_nothing(context):
+    arguments, planted = PLANTED["column_values_to_be_in_set"]
+    declared = [{"expect": "column_values_to_be_in_set", "arguments": arguments, "severity": "warn"}]
+
+    warnings = check_expectations(context(declared, [*GOOD, (*planted, None)]), ["parcels"])
+
+    assert len(warnings) == 1
+    assert "'partial_unexpected_list': ['cc']" in warnings[0]
+
+
+def test_all_failures_are_told_at_once(context):
+    declared = [
+        {"expect": "column_values_to_not_be_null", "arguments": {"column": "code"}},
+        {"expect": "column_values_to_be_between", "arguments": {"column": "size", "max_value": 1}},
+    ]
+
+    with pytest.raises(GateError) as failed:
+        check_expectations(context(declared, [(None, 5, None)]), ["parcels"])
+
+    assert len(str(failed.value).splitlines()) == 2
+
+
+def test_an_expectation_over_a_column_that_is_not_there_fails_with_the_cause(context):
+    declared = [{"expect": "column_values_to_not_be_null", "arguments": {"column": "cod"}}]
+
+    with pytest.raises(GateError, match=r'"cod"'):
+        check_expectations(context(declared, GOOD), ["parcels"])
+
+
+@pytest.mark.parametrize(
+    ("declared", "message"),
+    [
+        ({"expect": "column_values_to_be_nul"}, "did you mean 'column_values_to_be_null'"),
+        ({"expect": "column_values_to_not_be_null"}, r"sources.parcels.expectations\[0\].arguments: expected what"),
+        ({"expect": "column_values_to_not_be_null", "arguments": {"column": "code", "x": 1}}, "expected what"),
+    ],
+)
+def test_an_expectation_that_cannot_be_is_a_setting_that_is_wrong(context, declared: dict, message: str):
+    with pytest.raises(ConfigError, match=message):
+        check_expectations(context([declared], GOOD), ["parcels"])

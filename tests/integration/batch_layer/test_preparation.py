@@ -1,0 +1,255 @@
+"""Raw records into prepared rows and quarantine: every one is somewhere, and once."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Callable
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from batch_layer.ingestion import ingest
+from batch_layer.preparation import prepare
+from batch_layer.preparation.prepare import in_waves
+from lambda_core.bootstrap import assemble
+from lambda_core.cleaning import reference_hashes
+from lambda_core.clock import FixedClock
+from lambda_core.config.environment import Environment
+from lambda_core.config.project import Project
+from lambda_core.context import RunContext
+from lambda_core.errors import ConfigError, SchemaError
+from lambda_core.schemas.tables import PREPARED_COLUMNS, QUARANTINE_SCHEMA, RAW_SCHEMA
+
+pytestmark = pytest.mark.spark
+
+HOUR = 3_600_000
+NOW = 1_700_049_600_000
+LOG_FROM = NOW - 10 * HOUR
+
+
+def shop() -> Project:
+    orders = {
+        "files": {"path": "orders*.csv"},
+        "topic": "orders",
+        "log_from": "2023-11-15T02:00:00Z",
+        "columns": {
+            "id": {"type": "string", "required": True},
+            "item": {"type": "string"},
+            "count": {"type": "integer", "min": 1},
+            "happened": {"type": "integer"},
+        },
+        "lookups": {"item": {"source": "items", "key": "item", "take": {"item_weight": "weight"}}},
+        "derive": {
+            "weight": {"type": "decimal", "scale": 1, "expression": "count * item_weight"},
+            "moment": {"type": "timestamp", "expression": "timestamp_millis(happened)"},
+        },
+        "event_time": "moment",
+        "unique_key": ["id"],
+        "duplicate_horizon": "1h",
+    }
+    items = {
+        "kind": "reference",
+        "files": {"path": "items*.csv"},
+        "columns": {"sku": {"type": "string"}, "weight": {"type": "decimal", "scale": 1}},
+        "unique_key": ["sku"],
+    }
+    live = {**orders, "files": None, "log_from": None, "topic": "live", "lookups": {}}
+    live["derive"] = {"moment": orders["derive"]["moment"]}
+    view = {"period": "1h"}
+    return Project.model_validate(
+        {"project": "shop", "view": view, "sources": {"orders": orders, "live": live, "items": items}}
+    )
+
+
+@pytest.fixture
+def context(spark, tmp_path: Path) -> Callable[..., RunContext]:
+    (tmp_path / "data").mkdir()
+    put(tmp_path / "data" / "items.csv", "sku,weight", ["pen,0.1", "cup,2.25", "cup,9"])
+
+    def make(now_ms: int = NOW) -> RunContext:
+        environment = Environment(state=tmp_path / "state", data=tmp_path / "data")
+        made = assemble(shop(), environment, FixedClock(now_ms))
+        made.builders["spark"] = lambda _: spark
+        return made
+
+    return make
+
+
+def put(path: Path, header: str, lines: list[str]) -> None:
+    path.write_text("\n".join([header, *lines]))
+
+
+def log(context: RunContext, source: str, records: list[tuple[int, int, int, object]]) -> None:
+    """Append records of a topic: (partition, offset, append time, value)."""
+    rows = [
+        (json.dumps(value).encode() if isinstance(value, dict) else value, "json", None, "f", "log", source, "log",
+         partition, offset, append_ms, append_ms)
+        for partition, offset, append_ms, value in records
+    ]  # fmt: skip
+    context.tables.append(f"raw_{source}", context.spark.createDataFrame(rows, RAW_SCHEMA))
+
+
+def rows(context: RunContext, table: str, *columns: str) -> list[tuple]:
+    frame = context.tables.read(table).orderBy("partition", "offset")
+    return [tuple(row) for row in frame.select(*columns).collect()]
+
+
+def test_every_record_is_accepted_quarantined_or_a_declared_duplicate(context):
+    run = context()
+    early, late = LOG_FROM - HOUR, LOG_FROM + HOUR
+    put(
+        run.environment.data / "orders.csv",
+        "happened,id,count,item",
+        [f"{early},a,2,cup", f"{early},a,3,pen", f"{late},b,1,pen", f"{early},,1,pen", "broken", f"{early},c,,none"],
+    )
+    ingest(run)
+    log(run, "orders", [
+        (0, 0, NOW, {"id": "b", "count": 4, "item": "cup", "happened": late}),
+        (0, 1, NOW + HOUR, {"id": "b", "count": 5, "item": "cup", "happened": late}),
+        (0, 2, NOW + HOUR + 1, {"id": "b", "count": 6, "item": "cup", "happened": late}),
+        (0, 3, NOW, {"id": "d", "count": 0, "happened": late}),
+        (1, 0, NOW, {"id": "e", "count": 1, "happened": early}),
+        (1, 1, NOW, b"\xff"),
+    ])  # fmt: skip
+
+    report = {one.source: one for one in prepare(run).sources}["orders"]
+
+    assert (report.raw, report.accepted, report.quarantined, report.duplicates) == (12, 4, 4, 4)
+    assert (report.log_from, report.unique_key, report.repeated, report.across_partitions) == (2, 2, 0, 0)
+    assert rows(run, "prepared_orders", "partition", "offset", "id", "count", "weight", "duplicate", "period") == [
+        (-1, 0, "a", 2, Decimal("4.6"), None, None),
+        (-1, 1, "a", 3, Decimal("0.3"), "unique_key", None),
+        (-1, 2, "b", 1, Decimal("0.1"), "log_from", None),
+        (-1, 5, "c", None, None, None, None),
+        (0, 0, "b", 4, Decimal("9.2"), None, NOW // HOUR),
+        (0, 1, "b", 5, Decimal("11.5"), "unique_key", NOW // HOUR + 1),
+        (0, 2, "b", 6, Decimal("13.8"), None, NOW // HOUR + 1),
+        (1, 0, "e", 1, None, "log_from", NOW // HOUR),
+    ]
+    assert rows(run, "quarantine_orders", "origin", "partition", "offset", "reasons") == [
+        ("file", -1, 3, ["id: expected a value, found none"]),
+        ("file", -1, 4, ["record: expected a line of CSV with the 4 fields of its header, found 'broken'"]),
+        ("log", 0, 3, ["count: expected at least 1, found 0"]),
+        ("log", 1, 1, ["record: expected UTF-8 text, found other bytes"]),
+    ]
+
+
+def test_tables_have_the_declared_schemas(context, spark):
+    run = context()
+    put(run.environment.data / "orders.csv", "happened,id,count,item", [f"{LOG_FROM - 1},a,2,cup", "x"])
+    ingest(run)
+    prepare(run)
+
+    prepared = run.tables.read("prepared_orders").schema
+    quarantine = run.tables.read("quarantine_orders").schema
+
+    own = "id string, item string, count bigint, happened bigint, weight decimal(18,1), moment timestamp"
+    expected = spark.createDataFrame([], f"{own}, {PREPARED_COLUMNS}").schema
+    assert [(field.name, field.dataType) for field in prepared] == [(field.name, field.dataType) for field in expected]
+    wanted = spark.createDataFrame([], QUARANTINE_SCHEMA).schema
+    assert [(field.name, field.dataType) for field in quarantine] == [(field.name, field.dataType) for field in wanted]
+
+
+def test_a_long_record_is_quarantined_with_its_first_kilobyte(context):
+    run = context()
+    log(run, "live", [(0, 0, NOW, b"{" + "ü".encode() * 2000)])
+
+    prepare(run, ["live"])
+
+    excerpt = rows(run, "quarantine_live", "excerpt")[0][0]
+    assert excerpt.startswith("{üü")
+    assert 510 <= len(excerpt) <= 514
+
+
+def test_a_position_that_a_new_raw_writer_brought_again_is_one_record(context):
+    run = context()
+    records = [(0, offset, NOW, {"id": f"k{offset}", "count": 1, "happened": NOW}) for offset in range(5)]
+    log(run, "live", records)
+    log(run, "live", records[2:])
+
+    report = prepare(run, ["live"]).sources[0]
+
+    assert (report.raw, report.repeated, report.accepted, report.duplicates) == (5, 3, 5, 0)
+
+
+def test_copies_on_several_partitions_are_counted_apart(context):
+    run = context()
+    value = {"id": "a", "count": 1, "happened": NOW}
+    log(run, "live", [(0, 0, NOW, value), (1, 0, NOW, value)])
+
+    report = prepare(run, ["live"]).sources[0]
+
+    assert (report.accepted, report.unique_key, report.across_partitions) == (1, 1, 1)
+
+
+def test_a_topic_from_which_nothing_came_yet_is_prepared_empty(context):
+    run = context()
+
+    report = prepare(run, ["live"]).sources[0]
+
+    assert (report.raw, report.accepted) == (0, 0)
+    assert rows(run, "prepared_live", "id") == []
+
+
+def test_a_source_with_files_that_was_never_ingested_says_what_to_run(context):
+    with pytest.raises(
+        SchemaError, match=r"table raw_items: expected below .*, found none; run the stage that writes it"
+    ):
+        prepare(context())
+
+
+def test_preparing_again_gives_the_same_rows(context):
+    run = context()
+    draw = random.Random(3)
+    lines = [
+        f"{LOG_FROM - draw.randrange(HOUR)},k{draw.randrange(40)},{draw.choice(['1', '2', 'x', ''])},{draw.choice(['pen', 'cup', ''])}"
+        for _ in range(300)
+    ]
+    put(run.environment.data / "orders.csv", "happened,id,count,item", lines)
+    ingest(run)
+    first, everything = prepare(run), [*PREPARED_COLUMNS_NAMES, "id", "weight"]
+    before = rows(run, "prepared_orders", *everything)
+
+    again = prepare(run)
+
+    assert rows(run, "prepared_orders", *everything) == before
+    assert [one.accepted for one in again.sources] == [one.accepted for one in first.sources]
+    assert all(one.raw == one.accepted + one.quarantined + one.duplicates for one in again.sources)
+
+
+PREPARED_COLUMNS_NAMES = ("event_time_ms", "partition", "offset", "unique_id", "duplicate")
+
+
+def test_references_come_before_those_that_look_them_up():
+    assert in_waves(shop(), ["orders", "live", "items"]) == [["live", "items"], ["orders"]]
+    with pytest.raises(ConfigError, match="did you mean 'orders'"):
+        in_waves(shop(), ["oders"])
+
+
+def test_a_reference_that_is_sent_again_takes_the_place_of_the_old_one_and_changes_its_hash(context):
+    run = context()
+    ingest(run, ["items"])
+    prepare(run, ["items"])
+    assert rows(run, "prepared_items", "sku", "weight", "duplicate") == [
+        ("pen", Decimal("0.1"), None),
+        ("cup", Decimal("2.3"), None),
+        ("cup", Decimal("9.0"), "unique_key"),
+    ]
+    before = reference_hashes(run)
+
+    later = context(NOW + 100 * HOUR)
+    put(run.environment.data / "items2.csv", "weight,sku", ["2.3,cup", "0.1,pen"])
+    ingest(later, ["items"])
+    prepare(later, ["items"])
+    same = reference_hashes(later)
+    put(run.environment.data / "items3.csv", "weight,sku", ["2.4,cup"])
+    last = context(NOW + 200 * HOUR)
+    ingest(last, ["items"])
+    report = prepare(last, ["items"]).sources[0]
+
+    assert list(before) == ["items"]
+    assert same == before
+    assert reference_hashes(last) != before
+    assert (report.raw, report.accepted, report.duplicates) == (6, 2, 4)

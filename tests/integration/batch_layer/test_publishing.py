@@ -1,0 +1,227 @@
+import math
+import random
+from dataclasses import dataclass
+
+import pytest
+import redis
+
+from batch_layer.publishing import publish, revert
+from batch_layer.publishing.batch_values import BatchValues
+from batch_layer.publishing.retiring import LIFE_SECONDS
+from lambda_core.errors import GuardError, PointerMovedError, PositionError
+from lambda_core.features.keys import entity_key
+from lambda_core.repositories.log import MemoryTopics
+from lambda_core.repositories.pointers import PointerRepository
+from lambda_core.schemas import tables
+from lambda_core.views.packing import unpack
+from lambda_core.views.reading import read_group
+from tests.integration.batch_layer import shop
+from tests.laws import oracle
+
+pytestmark = [pytest.mark.spark, pytest.mark.servers]
+
+
+@pytest.fixture
+def world(spark, store, tmp_path):
+    context = shop.context_of(spark, store, tmp_path)
+    rows = shop.orders(seed=11)
+    topics = shop.write(context, rows)
+    yield context, rows, topics
+    client = redis.Redis.from_url(store.url)
+    for key in client.scan_iter(match=f"ms:{context.project.project}:*"):
+        client.delete(key)
+
+
+def covered(rows, horizon):
+    return [row for row in rows if row["period"] is None or row["period"] < horizon]
+
+
+def view_of(context, group, entity):
+    """What serving reads of an entity: the bytes under the current generation."""
+    pointer = PointerRepository(context.redis, context.keys).get()
+    packed = context.redis.get(context.keys.batch(group, entity, pointer.current.generation))
+    return None if packed is None else unpack(packed)
+
+
+def test_what_serving_reads_of_the_batch_view_is_the_batch_formula(world):
+    context, rows, topics = world
+    report = publish(context, topics)
+    draw, compared = random.Random(5), 0
+    last_ms = max(row["event_time_ms"] for row in covered(rows, report.horizon) if row["duplicate"] is None)
+
+    assert report.lookback_from_ms == last_ms - 2 * shop.DAY_MS
+    for group in context.definition.groups.values():
+        for row in draw.sample([row for row in rows if row["customer"]], 12):
+            entity = tuple(row[key] for key in group.key_columns)
+            events = shop.events_of(covered(rows, report.horizon), group.key_columns)
+            own = [event for event in events if event.entity == entity]
+            for _ in range(4):
+                t_ms = draw.randrange(report.lookback_from_ms, last_ms + 5 * shop.DAY_MS)
+                key = entity_key(entity)
+                reading = read_group(group, key, view_of(context, group.name, key), [], t_ms)
+                if not reading.provenance.edge:
+                    compared += compare(group, reading.values, own, t_ms)
+    assert compared > 1_000
+
+
+def compare(group, values, events, t_ms):
+    for feature in group.features:
+        ask = shop.ask_of(group, feature)
+        expected, found = oracle.value(ask, events, t_ms), values[feature.name]
+        if ask.column == "weight" and isinstance(expected, float) and isinstance(found, float):
+            size = oracle.magnitude(ask, oracle.in_window(events, ask, t_ms))
+            assert math.isclose(found, expected, rel_tol=0, abs_tol=1e-9 * max(size, 1e-9)), feature.name
+        else:
+            assert found == expected, (feature.name, t_ms)
+    return len(group.features)
+
+
+def test_a_view_reaches_no_further_than_what_was_prepared(world):
+    context, _, topics = world
+    times = topics.records[context.project.sources["orders"].topic][1]
+    first = len(times) - 20
+    prepared = context.tables.read(tables.prepared("orders")).where(f"not (partition = 1 and offset >= {first})")
+    context.tables.replace(tables.prepared("orders"), prepared)
+
+    report = publish(context, topics)
+
+    assert report.horizon == times[first] // shop.HOUR_MS < (shop.NOW_MS - shop.MINUTE_MS) // shop.HOUR_MS
+
+
+def test_a_topic_without_anything_new_lets_the_clock_choose_the_horizon(world):
+    context, _, topics = world
+
+    assert publish(context, topics).horizon == (shop.NOW_MS - shop.MINUTE_MS) // shop.HOUR_MS
+
+
+def test_horizons_do_not_go_back(world):
+    context, _, topics = world
+    publish(context, topics)
+    topics.records[context.project.sources["orders"].topic][0].append(shop.T0)
+    topics.records[context.project.sources["orders"].topic][0].sort()
+
+    with pytest.raises(GuardError, match="let the raw writer catch up"):
+        publish(context, topics)
+
+
+def test_a_topic_made_again_under_its_name_is_refused(world):
+    context, _, topics = world
+    topics.records[context.project.sources["orders"].topic][0].clear()
+
+    with pytest.raises(PositionError, match="made again under its name"):
+        publish(context, topics)
+
+
+def test_raw_records_that_were_never_prepared_stop_the_publication(world):
+    context, _, topics = world
+    frame = context.tables.read(tables.prepared("orders")).where("not (partition = -1 and offset = 3)")
+    context.tables.replace(tables.prepared("orders"), frame)
+
+    with pytest.raises(GuardError, match="run preparation"):
+        publish(context, topics)
+    assert PointerRepository(context.redis, context.keys).get() is None
+
+
+def test_a_flip_keeps_what_was_current_and_a_revert_goes_back_to_it(world):
+    context, _, topics = world
+    first = publish(context, topics)
+    second = publish(context, topics)
+    pointers = PointerRepository(context.redis, context.keys)
+    assert pointers.get().previous.generation == second.previous == first.generation
+    assert first.epoch == second.epoch
+
+    report = revert(context)
+
+    assert (report.generation, report.reverted) == (first.generation, second.generation)
+    assert pointers.get().current.generation == first.generation
+    assert view_of(context, "by_customer", "ann") is not None
+    assert revert(context).generation == second.generation
+
+
+def test_what_neither_view_names_gets_an_expiry_and_nothing_else_does(world):
+    context, _, topics = world
+    generations = [publish(context, topics).generation for _ in range(2)]
+    loading = context.keys.batch("by_customer", "ann", f"g{shop.NOW_MS + shop.DAY_MS}")
+    context.redis.set(loading, b"somebody is loading this")
+    generations.append(publish(context, topics).generation)
+
+    lives = [context.redis.ttl(context.keys.batch("by_customer", "ann", generation)) for generation in generations]
+
+    assert 0 < lives[0] <= LIFE_SECONDS
+    assert lives[1:] == [-1, -1]
+    assert context.redis.ttl(loading) == -1
+
+
+def test_there_is_nothing_to_revert_to_after_one_publication(world):
+    context, _, topics = world
+    publish(context, topics)
+
+    with pytest.raises(GuardError, match="publish first"):
+        revert(context)
+
+
+def test_the_read_back_tells_a_value_that_is_missing_or_another(world):
+    context, _, topics = world
+    report = publish(context, topics)
+    group = context.definition.groups["by_customer"]
+    values = BatchValues(context.environment.redis.get_secret_value(), context.keys, group, report.generation)
+    tiles = context.tables.read(tables.tiles("by_customer"))
+    key = context.keys.batch("by_customer", "ann", report.generation)
+    assert values.read_back(tiles) == report.loaded["by_customer"]
+
+    context.redis.append(key, b"x")
+    other = values.read_back(tiles)
+    context.redis.delete(key)
+    fewer = values.read_back(tiles)
+
+    assert other.keys == report.loaded["by_customer"].keys
+    assert other.content != report.loaded["by_customer"].content
+    assert fewer.keys == report.loaded["by_customer"].keys - 1
+
+
+def test_an_emptied_store_gets_an_epoch_that_was_never_used(world):
+    context, _, topics = world
+    first = publish(context, topics)
+    for key in context.redis.scan_iter(match=f"ms:{context.project.project}:*"):
+        context.redis.delete(key)
+
+    second = publish(context, topics)
+
+    assert first.epoch == f"{context.definition.id}.0"
+    assert second.epoch == f"{context.definition.id}.1"
+    assert context.redis.smembers(context.keys.mark) == {second.epoch.encode()}
+
+
+@dataclass
+class Meddler(MemoryTopics):
+    """Topics during whose second question something happens."""
+
+    asked: int = 0
+    happens: object = None
+
+    def at_time(self, topic, moment_ms):
+        self.asked += 1
+        if self.asked == 2:
+            self.happens()
+        return super().at_time(topic, moment_ms)
+
+
+def test_a_flip_by_somebody_else_in_between_wins(world):
+    context, _, topics = world
+    publish(context, topics)
+    after = publish(context, topics)
+    meddler = Meddler(topics.records, happens=lambda: revert(context))
+
+    with pytest.raises(PointerMovedError):
+        publish(context, meddler)
+    assert PointerRepository(context.redis, context.keys).get().current.generation == after.previous
+
+
+def test_records_that_come_before_the_horizon_while_it_loads_stop_the_flip(world):
+    context, _, topics = world
+    topic = context.project.sources["orders"].topic
+    meddler = Meddler(topics.records, happens=lambda: topics.records[topic][0].append(shop.T0))
+
+    with pytest.raises(GuardError, match="found records that came later"):
+        publish(context, meddler)
+    assert PointerRepository(context.redis, context.keys).get() is None

@@ -1,0 +1,105 @@
+"""Copies by their producer, found in Spark as a stupid loop finds them."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from batch_layer.preparation.duplicates import later_copies
+from lambda_core.config.sources import Source
+
+pytestmark = pytest.mark.spark
+
+Record = tuple[str | None, int, int, int]
+"""Unique id, partition, offset, append time."""
+
+
+def source(horizon_ms: int, kind: str = "event") -> Source:
+    declared = {"kind": kind, "topic": "t", "columns": {"id": {"type": "string"}}, "unique_key": ["id"]}
+    if kind == "event":
+        declared |= {"event_time": "id", "duplicate_horizon": horizon_ms}
+    return Source.model_validate(declared)
+
+
+def later_by_hand(records: list[Record], horizon_ms: int) -> set[tuple[int, int]]:
+    kept: dict[str, int] = {}
+    later = set()
+    for unique_id, partition, offset, append_ms in sorted(records, key=lambda record: record[1:3]):
+        if unique_id is None:
+            continue
+        if unique_id in kept and append_ms - kept[unique_id] <= horizon_ms:
+            later.add((partition, offset))
+        else:
+            kept[unique_id] = append_ms
+    return later
+
+
+def superseded_by_hand(records: list[Record]) -> set[tuple[int, int]]:
+    best: dict[str, Record] = {}
+    for record in sorted(records, key=lambda record: (-record[3], record[1], record[2])):
+        if record[0] is not None:
+            best.setdefault(record[0], record)
+    return {record[1:3] for record in records if record[0] is not None and best[record[0]] != record}
+
+
+def found(spark, declared: Source, records: list[Record]) -> set[tuple[int, int]]:
+    frame = spark.createDataFrame(
+        records, "unique_id string, `partition` int, `offset` bigint, append_time_ms bigint"
+    ).repartition(3)
+    rows = later_copies(declared, frame).collect()
+    assert len(rows) == len({(row["partition"], row["offset"]) for row in rows})
+    return {(row["partition"], row["offset"]) for row in rows}
+
+
+def drawn(seed: int) -> list[Record]:
+    draw = random.Random(seed)
+    offsets = dict.fromkeys((-1, 0, 1), 0)
+    records = []
+    for _ in range(1500):
+        partition = draw.choice((-1, 0, 0, 0, 1))
+        offsets[partition] += draw.randrange(1, 4)
+        unique_id = draw.choice([None, *(f"k{number}" for number in range(300))])
+        records.append((unique_id, partition, offsets[partition], draw.randrange(0, 1000)))
+    return records
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("horizon_ms", [1, 90, 5000])
+def test_later_copies_are_those_that_a_loop_over_positions_finds(spark, seed: int, horizon_ms: int):
+    records = drawn(seed)
+
+    assert found(spark, source(horizon_ms), records) == later_by_hand(records, horizon_ms)
+
+
+def test_of_a_reference_the_newest_record_stands_for_its_key(spark):
+    records = drawn(9)
+
+    assert found(spark, source(1, "reference"), records) == superseded_by_hand(records)
+
+
+def test_the_horizon_itself_is_inside_and_counts_from_the_copy_last_kept(spark):
+    records = [("a", 0, 0, 100), ("a", 0, 1, 160), ("a", 0, 2, 161), ("a", 0, 3, 221), ("a", 0, 4, 222)]
+
+    assert found(spark, source(60), records) == {(0, 1), (0, 3)}
+
+
+def test_files_come_before_the_log_and_clocks_may_step_back(spark):
+    records = [("a", 0, 0, 50), ("a", -1, 7, 100), ("b", 0, 1, 100), ("b", 0, 2, 10)]
+
+    assert found(spark, source(60), records) == {(0, 0), (0, 2)}
+
+
+def test_a_thousand_copies_of_one_key_are_one_record(spark):
+    records = [("a", 0, offset, offset) for offset in range(1000)]
+
+    assert len(found(spark, source(5000), records)) == 999
+
+
+def test_copies_on_several_partitions_are_told(spark):
+    records = [("a", 0, 0, 0), ("a", 1, 5, 0), ("b", 1, 6, 0), ("b", 1, 7, 0)]
+    frame = spark.createDataFrame(records, "unique_id string, `partition` int, `offset` bigint, append_time_ms bigint")
+
+    rows = {(row["partition"], row["offset"]): row["across"] for row in later_copies(source(60), frame).collect()}
+
+    assert rows == {(1, 5): True, (1, 7): False}

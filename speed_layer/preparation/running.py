@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from threading import Event
 
+    from pyspark.sql import SparkSession
     from pyspark.sql.streaming.query import StreamingQuery
 
     from lambda_core.context import RunContext
@@ -40,10 +41,14 @@ def run_queries(context: RunContext, stop: Event | None = None, *, raw_only: boo
         queries.extend(start_raw_writers(context))
         scores = None if raw_only else start_score_writer(context)
         queries.extend([scores] if scores else [])
-        context.log.info("queries run", names=[query.name for query in queries], master=session.sparkContext.master)
+        context.log.info("queries start", names=[query.name for query in queries], master=session.sparkContext.master)
+        runs = False
         while not ended.wait(LOOK_S):
             for query in queries:
                 _refuse_failed(query)
+            if not runs and all(_takes_records(session, query) for query in queries):
+                runs = True
+                context.log.info("queries run", names=[query.name for query in queries])
 
 
 @contextmanager
@@ -55,6 +60,16 @@ def _stopped(context: RunContext) -> Iterator[list[StreamingQuery]]:
         for query in queries:
             query.stop()
         context.log.info("queries stopped", names=[query.name for query in queries])
+
+
+def _takes_records(session: SparkSession, query: StreamingQuery) -> bool:
+    """Tell whether a query has gone through a batch, or has a task in one, which in Real-Time Mode lasts long."""
+    if query.lastProgress is not None:
+        return True
+    tracker = session.sparkContext.statusTracker()
+    jobs = [tracker.getJobInfo(number) for number in tracker.getJobIdsForGroup(str(query.runId))]
+    stages = [tracker.getStageInfo(number) for job in jobs if job for number in job.stageIds]
+    return any(stage.numActiveTasks for stage in stages if stage)
 
 
 def _refuse_failed(query: StreamingQuery) -> None:

@@ -57,8 +57,8 @@ test: check ## All checks and all tests, with the coverage of core and strategie
 bench: setup ## Every benchmark, ours and the peer in the same run
 	$(PYTHON_BIN) -m benchmarks
 
-crash: setup ## Kill the running system again and again, and count what is wrong afterwards
-	$(PYTHON_BIN) -m benchmarks.crash
+crash: setup ## The demo with its query and its merge worker killed on the way, and started again
+	@.venv/bin/mainstem demo --kill speed --kill merge
 
 clean: down ## Remove what runs leave behind; .venv and .jars stay
 	rm -rf build spark-warehouse metastore_db derby.log mlruns .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

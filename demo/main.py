@@ -12,48 +12,72 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import httpx
+import orjson
 import polars as pl
 from rich.console import Console
 
 from demo import report
 from demo.freshness import Freshness, Prober, watched_groups
+from demo.kills import Kills, repeated_updates
 from demo.oracle import declared, delta
 from demo.oracle.accounts import accounts, disagreements
 from demo.oracle.comparing import Oracle, compare, read_scores
+from demo.oracle.records import read_source
 from demo.oracle.training import compare_training
 from demo.plants import plant
 from demo.processes import DemoError, run_stages, start, until
 from demo.replay import Replay, Replayed, create_topics, producer, topics, with_progress
-from demo.sources import Airports, Record, stream, write_files
+from demo.sources import BEGIN, CUT, EVENT_SOURCES, Airports, Record, stream, write_files
 from lambda_core.config.environment import Environment
 from lambda_core.config.loading import load_environment
-from local_stack import stack
+from lambda_core.schemas.messages import UPDATES, topic
+from local_stack import stack, state
+from local_stack.process import Member
 
 PROJECT, FEATURE_SET, MODEL = "flights", "departure", "late_arrival"
 CONF = Path("conf") / PROJECT
 REPORT = Path("build/demo-report.json")
 PROCESSES = ("speed", "merge", "score", "serve")
-AGAIN = ["preparation", "training_rows"]
+AGAIN = ("preparation", "training_rows", *(f"--source={name}" for name in EVENT_SOURCES), f"--since={CUT}")
+QUERIES_RUN = "queries run"
+"""What the speed layer logs once its queries take records."""
 MARKER = ".demo"
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where the demo runs and leaves its report; the default is what `mainstem down` and `mainstem ask` know.
+
+    Attributes:
+        environment: YAML file of folders, ports and Spark's settings. stack: folder of broker, store and processes.
+    """
+
+    environment: Path = Path("conf/environments/local.yaml")
+    stack: Path = state.FOLDER
+    report: Path = REPORT
 
 
 @dataclass
 class Stage:
-    """The demo's surroundings: addresses and folders, the console, and how long each step took."""
+    """The demo's surroundings: addresses and folders, the console, processes, and how long each step took."""
 
+    place: Place
     environment: Environment
     variables: dict[str, str]
     console: Console = field(default_factory=Console)
     seconds: dict[str, float] = field(default_factory=dict)
+    members: dict[str, Member] = field(default_factory=dict)
 
     @property
     def logs(self) -> Path:
@@ -69,35 +93,43 @@ class Stage:
         self.seconds[name] = time.monotonic() - begin
 
 
-def run_demo(days: int = 7, rate: float = 200, on_sent: Callable[[int], None] | None = None) -> int:
+def run_demo(
+    days: int = 7, rate: float = 200, kill: Sequence[str] = (), since: str = BEGIN, place: Place | None = None
+) -> int:
     """Run the demo; return 0 when everything is as it must be, else 1.
 
     Args:
         days: days of events to replay after the cut.
         rate: messages a second.
-        on_sent: called with the number of messages sent so far; crash runs end processes there.
+        kill: processes (of PROCESSES) to kill at a random moment of the replay, each to be started again.
+        since: the batch load's files begin here.
+        place: folders and ports; None for the usual ones.
     """
     begin = time.monotonic()
-    stage = prepare_ground()
+    stage = prepare_ground(place or Place(), since)
     batch(stage, [])
     start_system(stage)
     records = plant(stream(Airports(), days))
-    replayed, fresh = replay(stage, records, rate, on_sent)
+    kills = Kills(stage.members, kill, len(records), lambda name: start_process(stage, name))
+    replayed, fresh = replay(stage, records, rate, kills)
     await_drained(stage, replayed)
     batch(stage, AGAIN)
     found = judge(stage, replayed, fresh)
+    found.kills = kills.told
     found.seconds, found.stages = time.monotonic() - begin, stage.seconds
-    written = report.build(found)
-    report.write(written, REPORT)
-    report.show(written, commands(stage), stage.console)
+    asked = commands(stage, records)
+    written = {**report.build(found), "commands": [command for command, _ in asked]}
+    report.write(written, stage.place.report)
+    report.show(written, asked, stage.console)
     return 1 if written["problems"] else 0
 
 
-def prepare_ground() -> Stage:
+def prepare_ground(place: Place, since: str) -> Stage:
     """Start broker and store afresh, empty the demo's own state, and write the sources' files."""
-    stack.down()
-    variables = stack.up().as_environment()
-    stage = Stage(load_environment(Path("conf/environments/local.yaml"), variables), variables)
+    stack.down(place.stack)
+    addresses = stack.up(place.stack).as_environment()
+    variables = {**addresses, "MAINSTEM_ENVIRONMENT": str(place.environment.absolute().with_suffix(""))}
+    stage = Stage(place, load_environment(place.environment, {**os.environ, **variables}), variables)
     with stage.step("source files"):
         state = stage.environment.state
         if state.exists() and any(state.iterdir()) and not (state / MARKER).exists():
@@ -105,14 +137,14 @@ def prepare_ground() -> Stage:
         shutil.rmtree(state, ignore_errors=True)
         state.mkdir(parents=True)
         (state / MARKER).touch()
-        for source, rows in write_files(Airports(), stage.environment.data).items():
+        for source, rows in write_files(Airports(), stage.environment.data, since=since).items():
             stage.console.print(f"  {source:<12} {rows:>9,} rows")
     return stage
 
 
-def batch(stage: Stage, stages: list[str]) -> None:
+def batch(stage: Stage, stages: Sequence[str]) -> None:
     """Run the named batch stages, or all of them."""
-    with stage.step(f"batch: {', '.join(stages) or 'every stage'}"):
+    with stage.step(f"batch: {' '.join(stages) or 'every stage'}"):
         run_stages(stages, stage.logs / "batch.log", stage.variables, stage.console)
 
 
@@ -121,24 +153,27 @@ def start_system(stage: Stage) -> None:
     with stage.step("query, workers, server"):
         create_topics(stage.environment.kafka, topics(CONF).values())
         for name in PROCESSES:
-            member = start(name, stage.logs / f"{name}.log", stage.variables)
-            stage.console.print(f"  {name:<6} pid {member.pid}, {member.log}")
+            start_process(stage, name)
         until("HTTP server", lambda: _healthy(stage), log=stage.logs / "serve.log")
-        checkpoints = stage.environment.checkpoints
-        until("queries", lambda: _started(checkpoints), log=stage.logs / "speed.log")
+        log = stage.logs / "speed.log"
+        until("queries", lambda: QUERIES_RUN in log.read_text(encoding="utf-8"), log=log)
 
 
-def replay(
-    stage: Stage, records: Sequence[Record], rate: float, on_sent: Callable[[int], None] | None = None
-) -> tuple[Replayed, Freshness]:
+def start_process(stage: Stage, name: str) -> None:
+    """Start one of the system's processes, anew after it was killed."""
+    member = start(name, stage.logs / f"{name}.log", stage.variables, stage.place.stack)
+    stage.members[name] = member
+    stage.console.print(f"  {name:<6} pid {member.pid}, {member.log}")
+
+
+def replay(stage: Stage, records: Sequence[Record], rate: float, kills: Kills) -> tuple[Replayed, Freshness]:
     """Send the messages at the rate, with a client that polls for the marked ones."""
     with stage.step("replay"):
         watched = watched_groups(declared.read(CONF, FEATURE_SET))
         redis_url = stage.environment.redis.get_secret_value()
         prober = Prober(watched, "demo.reading:positions_reader", [redis_url, PROJECT])
         sending = Replay(producer(stage.environment.kafka), topics(CONF), prober)
-        outcome = sending.run(records, rate, on_sent) if on_sent else with_progress(sending, records, rate)
-        return outcome, prober.finish()
+        return with_progress(sending, records, rate, kills), prober.finish()
 
 
 def await_drained(stage: Stage, replayed: Replayed) -> None:
@@ -158,41 +193,48 @@ def judge(stage: Stage, replayed: Replayed, fresh: Freshness) -> report.Findings
     """Let the oracle compare every answer and every account."""
     with stage.step("oracle"):
         tables, data = stage.environment.tables, stage.environment.data
-        oracle = Oracle.over(declared.read(CONF, FEATURE_SET), tables, data)
-        scores = read_scores(tables, MODEL)
+        project = declared.read(CONF, FEATURE_SET)
+        oracle = Oracle.over(project, tables, data)
+        scores = read_scores(tables, MODEL, topics(CONF)["departures"])
         rows = delta.read(tables / f"training_{FEATURE_SET}")
         rows = rows.filter(pl.col("prediction_key").str.starts_with(f"{PROJECT}."))
-        own = accounts(oracle.records, data, replayed.sent)
-        told = last_report(stage, "preparation")
-        reported = {account["source"]: account for account in told.get("sources", [])}
+        references = [name for name in project.sources if name not in oracle.records]
+        records = oracle.records | {name: read_source(project, name, tables, data) for name in references}
+        own = accounts(records, data, replayed.sent)
+        told = [account for prepared in reports(stage, "preparation") for account in prepared["sources"]]
+        reported = {account["source"]: account for account in told}
         return report.Findings(
             accounts=own,
             comparison=compare(oracle, scores),
             training=compare_training(oracle, scores, rows),
             freshness=fresh,
             replayed=replayed,
-            partitions=last_report(stage, "evaluation").get(MODEL, {}).get("partitions", {}),
+            partitions=reports(stage, "evaluation")[-1][MODEL]["figures"],
             disagreements=disagreements(own, reported),
             trigger=stage.environment.speed.trigger,
+            duplicated_updates=repeated_updates(stage.environment.kafka, topic(PROJECT, UPDATES)),
         )
 
 
-def last_report(stage: Stage, name: str) -> dict[str, Any]:
-    """Return what a stage last reported, from the audit trail."""
+def reports(stage: Stage, name: str) -> list[dict[str, Any]]:
+    """Return what a stage's runs reported, the last one last, from the audit trail."""
     trail = stage.environment.state / "audit.jsonl"
     entries = [json.loads(line) for line in trail.read_text(encoding="utf-8").splitlines()]
-    reports = [entry["report"] for entry in entries if entry["stage"] == name and entry.get("report")]
-    return dict(reports[-1]) if reports else {}
+    return [entry["report"] for entry in entries if entry["stage"] == name and entry.get("report")]
 
 
-def commands(stage: Stage) -> list[tuple[str, str]]:
-    """Return commands to go on with, each with what it shows."""
-    api = stage.environment.api
-    keys = "--key origin=JFK --key dest=LAX --key carrier=DL --key tailnum=N14228"
+def commands(stage: Stage, records: Sequence[Record]) -> list[tuple[str, str]]:
+    """Return commands to go on with, each with what it shows; they ask for the last departure that was replayed."""
+    url = f"http://{stage.environment.api.host}:{stage.environment.api.port}"
+    last = next(one for one in reversed(records) if one.source == "departures" and one.kind == "record")
+    keys = " ".join(f"--key {name}={value}" for name, value in last.entity)
+    moment = datetime.fromtimestamp(last.event_ms / 1000, UTC).isoformat().replace("+00:00", "Z")
+    event = orjson.loads(last.value)
+    asked = orjson.dumps({"model": MODEL, "t_ms": last.event_ms, "event": event}).decode()
     return [
-        (f".venv/bin/mainstem ask {FEATURE_SET} {keys} --at 2013-12-08T00:00:00Z", "One flight's features, both views"),
-        (f"curl -s http://{api.host}:{api.port}/health", "Is it well?"),
-        (".venv/bin/mainstem status", "What runs, and where its log is (`make down` ends it)"),
+        (f".venv/bin/mainstem ask {FEATURE_SET} {keys} --at {moment}", "The last departure's features, both views"),
+        (f"curl -s {url}/score -d '{asked}'", "Its score, worked out anew"),
+        (f"curl -s {url}/ready", "What answers: view, epoch, model"),
     ]
 
 
@@ -204,13 +246,10 @@ def _healthy(stage: Stage) -> bool:
         return False
 
 
-def _started(checkpoints: Path) -> bool:
-    """Tell whether every raw writer's and the query's checkpoint has begun."""
-    return len(list(checkpoints.glob("*/metadata"))) > len(topics(CONF))
-
-
 def _rows(table: Path) -> int:
-    return delta.read(table, ["prediction_id"]).n_unique() if (table / "_delta_log").is_dir() else 0
+    """Return how many of the log's asking events have a score; those of files have theirs from the batch."""
+    ids = delta.read(table, ["prediction_id"])
+    return ids.filter(~pl.col("prediction_id").str.starts_with("file/")).n_unique()
 
 
 def _log_rows(table: Path) -> int:

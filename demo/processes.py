@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import tenacity
@@ -24,7 +24,7 @@ class DemoError(RuntimeError):
     """
 
 
-def run_stages(stages: list[str], log: Path, variables: Mapping[str, str], console: Console) -> None:
+def run_stages(stages: Sequence[str], log: Path, variables: Mapping[str, str], console: Console) -> None:
     """Run batch stages in a process of their own; show their begin and end, keep everything in the log."""
     log.parent.mkdir(parents=True, exist_ok=True)
     command = [sys.executable, "-m", "jobs.batch", *stages]
@@ -39,14 +39,16 @@ def run_stages(stages: list[str], log: Path, variables: Mapping[str, str], conso
             if any(words in line for words in SHOWN):
                 console.print(f"  {line.rstrip()}", highlight=False, markup=False)
     if running.returncode:
-        raise DemoError(f"batch stages {stages} ended with {running.returncode}; {log}:\n{process.last_lines(log)}")
+        raise DemoError(
+            f"batch stages {' '.join(stages)} ended with {running.returncode}; {log}:\n{process.last_lines(log)}"
+        )
 
 
-def start(name: str, log: Path, variables: Mapping[str, str]) -> process.Member:
+def start(name: str, log: Path, variables: Mapping[str, str], folder: Path) -> process.Member:
     """Start a long-running process (speed, merge, score, serve) in the care of the local stack."""
     assignments = [f"{key}={value}" for key, value in variables.items()]
     started = process.spawn(["env", *assignments, sys.executable, "-m", f"jobs.{name}"], log)
-    return stack.register(name, started.pid, log)
+    return stack.register(name, started.pid, log, folder=folder)
 
 
 def until(what: str, condition: object, seconds: float = READY_SECONDS, log: Path | None = None) -> None:

@@ -169,8 +169,10 @@ def producer(servers: str) -> Producer:
     return Producer({"bootstrap.servers": servers, **SETTINGS})
 
 
-def with_progress(replay: Replay, records: Sequence[Record], rate: float) -> Replayed:
-    """Run the replay with a progress bar that names the day being replayed."""
+def with_progress(
+    replay: Replay, records: Sequence[Record], rate: float, on_sent: Callable[[int], None] | None = None
+) -> Replayed:
+    """Run the replay with a progress bar; `on_sent` is called with the number of messages sent so far."""
     columns: Iterable[Any] = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -184,6 +186,8 @@ def with_progress(replay: Replay, records: Sequence[Record], rate: float) -> Rep
         def advance(sent: int) -> None:
             if sent % 50 == 0 or sent == len(records):
                 progress.update(task, completed=sent)
+            if on_sent:
+                on_sent(sent)
 
         return replay.run(records, rate, advance)
 

@@ -24,6 +24,7 @@ import polars as pl
 from demo import moments
 
 CUT = "2013-12-01T00:00:00Z"
+BEGIN = "2013-01-01T00:00:00Z"
 DAY_MS = 86_400_000
 EVENT_SOURCES = ("weather", "departures", "arrivals")
 """Sources with a log, in the order in which they speak when they speak at the same moment."""
@@ -115,12 +116,17 @@ def to_ms(iso: str) -> int:
     return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000)
 
 
-def write_files(airports: Airports, folder: Path, cut: str = CUT) -> dict[str, int]:
-    """Write the files of the batch load: of every event source what happened before the cut; return rows by source."""
+def write_files(airports: Airports, folder: Path, cut: str = CUT, since: str = BEGIN) -> dict[str, int]:
+    """Write the files of the batch load: of every event source what happened before the cut; return rows by source.
+
+    A later `since` leaves out what happened before it.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     rows = {}
+    begin_ms, end_ms = to_ms(since), to_ms(cut)
     for source in ("schedule", *EVENT_SOURCES):
-        before = airports.events(source).filter(pl.col("event_ms") < to_ms(cut)).drop("event_ms")
+        before = airports.events(source)
+        before = before.filter(pl.col("event_ms").is_between(begin_ms, end_ms, closed="left")).drop("event_ms")
         before.write_csv(folder / f"{source}.csv", null_value="NA")
         rows[source] = before.height
     for source in REFERENCES:

@@ -28,7 +28,7 @@ class Account:
 
 
 def accounts(records: Mapping[str, pl.DataFrame], data: Path, produced: Mapping[str, int]) -> dict[str, Account]:
-    """Return the account of every event source.
+    """Return the account of every source.
 
     Args:
         records: what the oracle read of each raw table.

@@ -79,7 +79,7 @@ class Oracle:
 
     def __init__(self, declared: Declared, records: Mapping[str, pl.DataFrame], data: Path) -> None:
         self.declared = declared
-        self.records = records
+        self.records = dict(records)
         self.timelines = {group.name: Timeline(declared, group, records[group.source]) for group in declared.groups}
         self.asking = asking_events(records[declared.asked_by])
         self._planes = read_planes(data)
@@ -190,7 +190,8 @@ def _said(answer: dict[str, Any]) -> dict[str, Any]:
     return {"t_ms": answer["t_ms"], **entities}
 
 
-def read_scores(tables: Path, model: str) -> list[dict[str, Any]]:
-    """Return every record of a model's long-term score table, with its answer as it was given."""
+def read_scores(tables: Path, model: str, topic: str) -> list[dict[str, Any]]:
+    """Return the records of a model's long-term score table for a topic's messages, each answer as it was given."""
     rows = delta.read(tables / f"scores_{model}", ["prediction_id", "answer"])
+    rows = rows.filter(pl.col("prediction_id").str.starts_with(f"{topic}/"))
     return [{"prediction_id": name, "answer": orjson.loads(answer)} for name, answer in rows.iter_rows()]

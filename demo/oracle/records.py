@@ -3,9 +3,10 @@
 1. Fields: a file's line by its header, a message as JSON; what cannot be read has no field.
 2. Values: the declared null texts are nothing; integers, decimals (scaled integers, half up) and texts are read, and a
    text that is there but unreadable is a reason. Broken sensors are emptied. Required, smallest and greatest are kept.
-3. Event time in UTC (`demo.moments`), not before the first year, not beyond append time plus tolerance.
+3. Event time in UTC (`demo.moments`), not before the first year, not beyond append time plus tolerance; a reference
+   has none.
 4. Of what is accepted: files from `log_from` on, and messages before it, are duplicates; so is a later copy of a unique
-   key within the horizon of the copy last kept on its partition.
+   key within the horizon of the copy last kept on its partition. Of a reference, the newest copy of a key counts.
 """
 
 from __future__ import annotations
@@ -43,7 +44,10 @@ def understand(declared: Declared, source: str, raw: pl.DataFrame, data: Path) -
     section = declared.sources[source]
     raw = raw.unique(["origin", "partition", "offset"], keep="any").sort("partition", "offset")
     frame = _typed(_fields(raw, list(section["columns"])), section)
-    frame = _timed(frame, source, section, data)
+    if section.get("kind") == "reference":
+        frame = frame.with_columns(event_ms=pl.lit(None, pl.Int64)).sort("partition", "offset")
+    else:
+        frame = _timed(frame, source, section, data)
     period = pl.when(pl.col("origin_kind") == "log").then(pl.col("append_ms") // declared.period_ms).otherwise(-1)
     unique = pl.concat_str([pl.col(name).cast(pl.String) for name in section["unique_key"]], separator="|")
     return _marked(frame.with_columns(period=period, unique=unique), section)
@@ -173,8 +177,15 @@ def _marked(frame: pl.DataFrame, section: dict[str, Any]) -> pl.DataFrame:
         duplicate = pl.when(pl.col("reason").is_null() & twice).then(pl.lit("log_from"))
     frame = frame.with_columns(duplicate=duplicate)
     counted = frame.filter(pl.col("reason").is_null() & pl.col("duplicate").is_null())
+    if section.get("kind") == "reference":
+        newest = counted.sort("append_ms", "partition", "offset", descending=[True, False, False])
+        later = newest.filter(~pl.col("unique").is_first_distinct())
+        return _with_copies(frame, later.select("partition", "offset", copy=pl.lit("unique_key")))
     repeated = counted.filter(pl.struct("unique", "partition").is_duplicated()).sort("partition", "offset")
-    copies = _copies(repeated, duration_ms(section.get("duplicate_horizon", "1h")))
+    return _with_copies(frame, _copies(repeated, duration_ms(section.get("duplicate_horizon", "1h"))))
+
+
+def _with_copies(frame: pl.DataFrame, copies: pl.DataFrame) -> pl.DataFrame:
     marked = frame.join(copies, on=["partition", "offset"], how="left", maintain_order="left")
     return marked.with_columns(duplicate=pl.coalesce("duplicate", "copy")).drop("copy")
 

@@ -1,0 +1,49 @@
+"""One demo for all tests of this folder: a day of messages, with the query and the merge worker killed on the way."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from demo.main import Place, run_demo
+from local_stack import stack
+from local_stack.ports import free_port
+
+ROOT = Path(__file__).parents[2]
+
+
+@dataclass(frozen=True)
+class Ran:
+    """What a demo left: its exit code, its report, and where it still runs."""
+
+    code: int
+    report: dict[str, Any]
+    place: Place
+    variables: dict[str, str]
+
+
+@pytest.fixture(scope="session")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ran]:
+    """A demo that has ended, with its system still running."""
+    folder = tmp_path_factory.mktemp("demo")
+    settings = yaml.safe_load((ROOT / "conf/environments/local.yaml").read_text())
+    settings |= {"state": str(folder / "state"), "data": str(folder / "data")}
+    settings["api"]["port"] = free_port()
+    settings["spark"]["driver_memory"] = "3g"
+    environment = folder / "environment.yaml"
+    environment.write_text(yaml.safe_dump(settings))
+    place = Place(environment, folder / "stack", folder / "report.json")
+    try:
+        code = run_demo(days=1, kill=("speed", "merge"), since="2013-07-01", place=place)
+        addresses = stack.status(place.stack).addresses
+        variables = {"MAINSTEM_ENVIRONMENT": str(environment.with_suffix(""))}
+        variables |= addresses.as_environment() if addresses else {}
+        yield Ran(code, json.loads(place.report.read_text()), place, variables)
+    finally:
+        stack.down(place.stack)

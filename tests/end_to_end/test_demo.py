@@ -1,0 +1,125 @@
+"""The whole system on real data: every answer is what the raw records say, through two kills."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbclient import NotebookClient
+
+from batch_layer.preparation.no_future import no_future_check
+from lambda_core.bootstrap import build_context
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_nothing_is_as_it_must_not_be(demo):
+    assert demo.report["problems"] == []
+    assert demo.code == 0
+
+
+def test_every_record_of_every_source_has_its_place(demo):
+    accounts = demo.report["sources"]
+
+    assert set(accounts) == {"schedule", "departures", "arrivals", "weather", "planes", "airports", "airlines"}
+    for account in accounts.values():
+        assert account["rows_in"] == account["raw"]
+        assert account["raw"] == account["accepted"] + account["quarantined"] + account["duplicates"]
+    for source in ("departures", "arrivals", "weather"):
+        planted = demo.report["planted"][source]
+        assert (accounts[source]["quarantined"], accounts[source]["duplicates"]) == (
+            planted["poison"],
+            planted["duplicate"],
+        )
+
+
+def test_every_scored_vector_equals_the_oracle_through_the_kills(demo):
+    report = demo.report
+
+    assert [kill.split()[0] for kill in sorted(report["kills"])] == ["merge", "speed"]
+    assert report["duplicated_updates"] > 0
+    assert report["vectors_compared"] + report["edge"] == report["scored"] > 900
+    assert report["values_compared"] >= 31 * report["vectors_compared"]
+    assert report["differences"] == report["unanswered"] == report["unknown"] == 0
+    assert report["share_from_both_views"] >= 0.9
+
+
+def test_every_vector_equals_its_training_row_or_says_why_not(demo):
+    reasons = demo.report["not_equal_to_training_row"]
+
+    assert demo.report["training_rows_differing"] == 0
+    assert set(reasons) <= {"in_flight", "edge", "copy", "no_view"}
+    explained = sum(count for reason, count in reasons.items() if reason != "copy")
+    assert demo.report["equal_to_training_row"] + explained == demo.report["compared_to_training_row"]
+
+
+def test_freshness_is_told_for_at_least_two_hundred_messages(demo):
+    assert demo.report["freshness_ms"]["events"] >= 200
+
+
+def test_the_model_of_every_partition_is_better_than_its_baseline(demo):
+    assert set(demo.report["partitions"]) == {"EWR", "JFK", "LGA"}
+    for figures in demo.report["partitions"].values():
+        assert figures["auc_gain"] >= 0.02
+        assert figures["log_loss_drop"] >= 0.05
+        assert figures["auc_gain_low"] > 0
+        assert figures["log_loss_drop_low"] > 0
+
+
+def test_another_future_changes_nothing_in_a_thousand_rows_of_the_real_table(demo, spark):
+    context = build_context(ROOT / "conf", demo.variables)
+    context.builders["spark"] = lambda _: spark
+
+    found = no_future_check(context, "departure", rows=1_000)
+
+    assert found.rows >= 1_000
+    assert found.values > 20_000
+    assert found.differences == 0
+
+
+@pytest.mark.parametrize("number", range(3))
+def test_a_command_that_the_report_ends_with_works(demo, number: int):
+    command = shlex.split(demo.report["commands"][number])
+    ran = subprocess.run(
+        command, cwd=ROOT, env={**os.environ, **demo.variables}, capture_output=True, text=True, timeout=60, check=False
+    )
+
+    assert ran.returncode == 0, ran.stderr
+    assert ran.stdout.strip()
+
+
+def test_the_notebook_reads_the_report(demo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("MAINSTEM_REPORT", str(demo.place.report))
+    notebook = nbformat.read(ROOT / "notebooks" / "tour.ipynb", as_version=4)
+
+    NotebookClient(notebook, timeout=120, resources={"metadata": {"path": str(tmp_path)}}).execute()
+
+    pictures = [
+        output for cell in notebook.cells for output in cell.get("outputs", []) if "image/png" in output.get("data", {})
+    ]
+    assert pictures
+
+
+@pytest.mark.parametrize(("away", "said"), [("REDIS_URL", "Redis"), ("KAFKA_BOOTSTRAP_SERVERS", "Kafka")])
+def test_a_server_that_is_away_is_named_with_what_to_do(demo, away: str, said: str):
+    nobody = {"REDIS_URL": "redis://127.0.0.1:1/0", "KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1"}[away]
+    ran = subprocess.run(
+        [sys.executable, "-m", "jobs.merge"],
+        cwd=ROOT,
+        env={**os.environ, **demo.variables, away: nobody},
+        capture_output=True,
+        text=True,
+        timeout=90,
+        check=False,
+    )
+
+    assert ran.returncode == 2
+    assert said in ran.stderr
+    assert "127.0.0.1:1" in ran.stderr
+    assert "What to do:" in ran.stderr
+    assert "Traceback" not in ran.stderr

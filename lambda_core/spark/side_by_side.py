@@ -24,6 +24,6 @@ def side_by_side(context: RunContext, work: Callable[[Item], Result], items: Ite
         begun = [pool.submit(work, item) for item in items]
         try:
             return [one.result() for one in begun]
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
+        finally:
+            for one in begun:
+                one.cancel()

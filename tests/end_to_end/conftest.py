@@ -40,7 +40,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ran]:
     environment.write_text(yaml.safe_dump(settings))
     place = Place(environment, folder / "stack", folder / "report.json")
     try:
-        code = run_demo(days=1, kill=("speed", "merge"), since="2013-07-01", place=place)
+        code = run_demo(days=1, kill=("speed", "merge"), place=place)
         addresses = stack.status(place.stack).addresses
         variables = {"MAINSTEM_ENVIRONMENT": str(environment.with_suffix(""))}
         variables |= addresses.as_environment() if addresses else {}

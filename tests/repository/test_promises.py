@@ -56,6 +56,13 @@ def test_no_file_names_a_registry():
     assert named == []
 
 
+def test_the_product_does_not_know_the_project_that_is_shipped_with_it():
+    product = ("lambda_core", "batch_layer", "speed_layer", "serving_layer", "jobs")
+    naming = [str(path) for path, text in texts() if path.parts[0] in product and "flight" in text.lower()]
+
+    assert naming == []
+
+
 def test_no_file_names_a_path_of_one_machine():
     named = [(str(path), found[0]) for path, text in texts() if (found := MACHINE_PATHS.search(text))]
 

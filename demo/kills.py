@@ -7,7 +7,9 @@ was under way then is done again after the restart; the fence must count it once
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 import psutil
 from confluent_kafka import Consumer, TopicPartition
@@ -17,32 +19,59 @@ from local_stack.process import Member, find
 
 BEGIN, END = 0.3, 0.6
 """The part of the replay in which processes are killed."""
+LATER = 20
+"""A kill that was put off is asked for again every so many messages."""
 
 
 class Kills:
     """Kills each named process once during a replay, and starts it again.
 
     Attributes:
-        moments: messages sent when a process is killed -> its name.
+        moments: messages sent when a process is to be killed -> its name.
         told: what was killed, and when, for the report.
     """
 
     def __init__(
-        self, members: dict[str, Member], names: Sequence[str], messages: int, start: Callable[[str], object]
+        self,
+        members: dict[str, Member],
+        names: Sequence[str],
+        messages: int,
+        start: Callable[[str], object],
+        under_way: Callable[[], bool],
     ) -> None:
         places = sorted(random.SystemRandom().sample(range(int(messages * BEGIN), int(messages * END)), len(names)))
         self.moments = dict(zip(places, names, strict=True))
         self.told: list[str] = []
-        self._members, self._start, self._messages = members, start, messages
+        self._members, self._start, self._under_way, self._messages = members, start, under_way, messages
+        self._due: list[str] = []
 
     def __call__(self, sent: int) -> None:
-        """Kill what is due after so many messages, and start it again at once."""
-        name = self.moments.get(sent)
-        if name is None:
-            return
-        kill(self._members[name])
-        self._start(name)
-        self.told.append(f"{name} after {sent:,} of {self._messages:,} messages")
+        """Kill what is due after so many messages, and start it again at once.
+
+        While nothing is under way yet, a kill would interrupt nothing: it is put off, and asked for again now and then.
+        """
+        if sent in self.moments:
+            self._due.append(self.moments[sent])
+        if self._due and (sent in self.moments or sent % LATER == 0) and self._under_way():
+            self._kill_due(sent)
+
+    def finish(self, seconds: float = 120.0) -> None:
+        """Kill what is still due at the end of the replay, as soon as something is under way."""
+        end = time.monotonic() + seconds
+        while self._due and not self._under_way():
+            if time.monotonic() > end:
+                raise RuntimeError(
+                    f"kills of {', '.join(self._due)}: expected updates within {seconds:g} s, found none"
+                )
+            time.sleep(0.1)
+        self._kill_due(self._messages)
+
+    def _kill_due(self, sent: int) -> None:
+        for name in self._due:
+            kill(self._members[name])
+            self._start(name)
+            self.told.append(f"{name} after {sent:,} of {self._messages:,} messages")
+        self._due = []
 
 
 def kill(member: Member) -> None:
@@ -56,26 +85,41 @@ def kill(member: Member) -> None:
     psutil.wait_procs(family, timeout=10)
 
 
+def updates_sent(servers: str, topic: str) -> int:
+    """Return how many messages a topic has."""
+    with _reader(servers) as consumer:
+        return sum(_ends(consumer, topic).values())
+
+
 def repeated_updates(servers: str, topic: str) -> int:
     """Return how many of a topic's updates say again what another one said before them.
 
     An update is of one event (its partition and offset) for one feature group and entity; only the first may count.
     """
-    settings = {"bootstrap.servers": servers, "group.id": "demo-reader", "enable.auto.commit": False}
-    consumer = Consumer({**settings, "isolation.level": "read_uncommitted"})
-    try:
-        partitions = [
-            TopicPartition(topic, number, 0) for number in consumer.list_topics(topic).topics[topic].partitions
-        ]
-        ends = {one.partition: consumer.get_watermark_offsets(one)[1] for one in partitions}
-        consumer.assign(partitions)
+    with _reader(servers) as consumer:
+        ends = _ends(consumer, topic)
+        consumer.assign([TopicPartition(topic, number, 0) for number in ends])
         seen: set[tuple[str, str, int, int]] = set()
         read = 0
-        while any(max(one.offset, 0) < ends[one.partition] for one in consumer.position(partitions)):
+        while any(max(one.offset, 0) < ends[one.partition] for one in consumer.position(consumer.assignment())):
             for message in consumer.consume(10_000, timeout=1):
                 update = loads(message.value() or b"")
                 seen.add((update["group"], update["entity"], update["partition"], update["offset"]))
                 read += 1
         return read - len(seen)
+
+
+@contextmanager
+def _reader(servers: str) -> Iterator[Consumer]:
+    settings = {"bootstrap.servers": servers, "group.id": "demo-reader", "enable.auto.commit": False}
+    consumer = Consumer({**settings, "isolation.level": "read_uncommitted"})
+    try:
+        yield consumer
     finally:
         consumer.close()
+
+
+def _ends(consumer: Consumer, topic: str) -> dict[int, int]:
+    """Return the offset after the last message of every partition."""
+    partitions = consumer.list_topics(topic).topics[topic].partitions
+    return {number: consumer.get_watermark_offsets(TopicPartition(topic, number))[1] for number in partitions}

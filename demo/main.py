@@ -29,7 +29,7 @@ from rich.console import Console
 
 from demo import report
 from demo.freshness import Freshness, Prober, watched_groups
-from demo.kills import Kills, repeated_updates
+from demo.kills import Kills, repeated_updates, updates_sent
 from demo.oracle import declared, delta
 from demo.oracle.accounts import accounts, disagreements
 from demo.oracle.comparing import Oracle, compare, read_scores
@@ -110,9 +110,11 @@ def run_demo(
     batch(stage, [])
     start_system(stage)
     records = plant(stream(Airports(), days))
-    kills = Kills(stage.members, kill, len(records), lambda name: start_process(stage, name))
-    replayed, fresh = replay(stage, records, rate, kills)
+    kills = plan_kills(stage, kill, len(records))
+    prober = start_prober(stage)
+    replayed = replay(stage, records, rate, kills, prober)
     await_drained(stage, replayed)
+    fresh = prober.finish()
     batch(stage, AGAIN)
     found = judge(stage, replayed, fresh)
     found.kills = kills.told
@@ -166,14 +168,32 @@ def start_process(stage: Stage, name: str) -> None:
     stage.console.print(f"  {name:<6} pid {member.pid}, {member.log}")
 
 
-def replay(stage: Stage, records: Sequence[Record], rate: float, kills: Kills) -> tuple[Replayed, Freshness]:
-    """Send the messages at the rate, with a client that polls for the marked ones."""
+def start_prober(stage: Stage) -> Prober:
+    """Start the client that polls for the marked messages."""
+    watched = watched_groups(declared.read(CONF, FEATURE_SET))
+    redis_url = stage.environment.redis.get_secret_value()
+    return Prober(watched, "demo.reading:positions_reader", [redis_url, PROJECT])
+
+
+def plan_kills(stage: Stage, names: Sequence[str], messages: int) -> Kills:
+    """Return the kills of the named processes; none comes before an update is under way, for the fence to refuse."""
+    updates = topic(PROJECT, UPDATES)
+    return Kills(
+        stage.members,
+        names,
+        messages,
+        lambda name: start_process(stage, name),
+        lambda: updates_sent(stage.environment.kafka, updates) > 0,
+    )
+
+
+def replay(stage: Stage, records: Sequence[Record], rate: float, kills: Kills, prober: Prober) -> Replayed:
+    """Send the messages at the rate, and kill on the way what is to be killed."""
     with stage.step("replay"):
-        watched = watched_groups(declared.read(CONF, FEATURE_SET))
-        redis_url = stage.environment.redis.get_secret_value()
-        prober = Prober(watched, "demo.reading:positions_reader", [redis_url, PROJECT])
         sending = Replay(producer(stage.environment.kafka), topics(CONF), prober)
-        return with_progress(sending, records, rate, kills), prober.finish()
+        replayed = with_progress(sending, records, rate, kills)
+        kills.finish()
+        return replayed
 
 
 def await_drained(stage: Stage, replayed: Replayed) -> None:

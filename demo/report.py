@@ -23,6 +23,7 @@ from demo.replay import Replayed
 
 FRESH_AT_LEAST = 200
 FROM_BOTH_AT_LEAST = 0.9
+AUC_GAIN_AT_LEAST, LOG_LOSS_DROP_AT_LEAST = 0.02, 0.05
 
 
 @dataclass
@@ -30,7 +31,7 @@ class Findings:
     """Everything that the report tells.
 
     Attributes:
-        partitions: partition -> {"model": metrics, "baseline": metrics}, as the evaluation recorded them.
+        partitions: partition -> metrics by name, as the evaluation recorded them.
         disagreements: sentences where the product's own accounts are not the oracle's.
         kills: what was killed on purpose, and when; duplicated_updates: updates that arrived twice and were fenced.
         seconds: whole duration; stages: seconds a step, in order.
@@ -41,7 +42,7 @@ class Findings:
     training: TrainingComparison
     freshness: Freshness
     replayed: Replayed
-    partitions: Mapping[str, Any] = field(default_factory=dict)
+    partitions: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     disagreements: Sequence[str] = ()
     trigger: str = ""
     kills: Sequence[str] = ()
@@ -55,7 +56,7 @@ def build(found: Findings) -> dict[str, Any]:
     compared, training = found.comparison, found.training
     return {
         "sources": {name: {key: getattr(account, key) for key in ACCOUNT} for name, account in found.accounts.items()},
-        "partitions": dict(found.partitions),
+        "partitions": {name: dict(figures) for name, figures in found.partitions.items()},
         "scored": compared.scored,
         "vectors_compared": compared.vectors_compared,
         "values_compared": compared.values_compared,
@@ -108,7 +109,19 @@ def problems(found: Findings) -> list[str]:
         ),
     ]
     inexact = [f"{name}: {account} does not add up" for name, account in found.accounts.items() if not account.exact]
-    return [sentence for wrong, sentence in checks if wrong] + [*inexact, *found.disagreements]
+    weak = [
+        f"model of {name}: expected an AUC of {AUC_GAIN_AT_LEAST:g} and a log loss of {LOG_LOSS_DROP_AT_LEAST:.0%} better "
+        f"than the baseline's, beyond chance; found {one['auc_gain']:.4f} and {one['log_loss_drop']:.1%}"
+        for name, one in found.partitions.items()
+        if not _is_worth_it(one)
+    ]
+    return [sentence for wrong, sentence in checks if wrong] + [*inexact, *found.disagreements, *weak]
+
+
+def _is_worth_it(figures: Mapping[str, float]) -> bool:
+    """Tell whether a model is better than its baseline by as much as it must be, and the bootstrap agrees."""
+    enough = figures["auc_gain"] >= AUC_GAIN_AT_LEAST and figures["log_loss_drop"] >= LOG_LOSS_DROP_AT_LEAST
+    return enough and figures["auc_gain_low"] > 0 and figures["log_loss_drop_low"] > 0
 
 
 def write(report: Mapping[str, Any], path: Path) -> None:
@@ -149,24 +162,25 @@ def _accounts(sources: Mapping[str, Mapping[str, int]], planted: Mapping[str, Ma
     return table
 
 
-def _models(partitions: Mapping[str, Any]) -> Table:
-    table = Table(title="One model a partition, beside its baseline on the same held-out rows")
-    names = list(dict.fromkeys(name for figures in partitions.values() for name in _flat(figures)))
+def _models(partitions: Mapping[str, Mapping[str, float]]) -> Table:
+    table = Table(
+        title="One model a partition, beside its baseline on the same held-out rows",
+        caption="gain and drop: the lower end of a paired bootstrap's interval",
+    )
     table.add_column("partition")
-    for name in names:
+    for name in ("AUC", "baseline", "gain", "log loss", "baseline", "drop"):
         table.add_column(name, justify="right")
-    for partition, figures in partitions.items():
-        flat = _flat(figures)
-        table.add_row(partition, *(_figure(flat.get(name)) for name in names))
+    for partition, one in partitions.items():
+        table.add_row(
+            partition,
+            f"{one['auc']:.4f}",
+            f"{one['baseline_auc']:.4f}",
+            f"{one['auc_gain_low']:.4f}",
+            f"{one['log_loss']:.4f}",
+            f"{one['baseline_log_loss']:.4f}",
+            f"{one['log_loss_drop_low']:.1%}",
+        )
     return table
-
-
-def _flat(figures: Any) -> dict[str, Any]:
-    """Return nested metrics under one name each: `model auc`, `baseline auc`."""
-    if not isinstance(figures, Mapping):
-        return {"": figures}
-    nested = [(name, inner, value) for name, part in figures.items() for inner, value in _flat(part).items()]
-    return {f"{name} {inner}".strip(): value for name, inner, value in nested}
 
 
 def _answers(report: Mapping[str, Any]) -> Table:

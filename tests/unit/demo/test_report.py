@@ -16,6 +16,10 @@ KEYS = {
     "sources", "partitions", "scored", "vectors_compared", "values_compared", "differences", "edge", "from_both_views",
     "equal_to_training_row", "freshness_ms", "trigger", "seconds",
 }  # fmt: skip
+FIGURES = {
+    "auc": 0.9, "baseline_auc": 0.85, "auc_gain": 0.05, "auc_gain_low": 0.04,
+    "log_loss": 0.3, "baseline_log_loss": 0.35, "log_loss_drop": 0.14, "log_loss_drop_low": 0.12,
+}  # fmt: skip
 COMMANDS = [("one", "first"), ("two", "second"), ("three", "third")]
 
 
@@ -30,7 +34,7 @@ def sound():
         training=training,
         freshness=Freshness(tuple(float(n) for n in range(200)), 0),
         replayed=Replayed(sent={"departures": 12}, kinds={"departures": {"record": 10, "duplicate": 1, "poison": 1}}),
-        partitions={"JFK": {"model": {"auc": 0.9}, "baseline": {"auc": 0.85}}},
+        partitions={"JFK": FIGURES},
         trigger="realtime 30 seconds",
         seconds=12.34,
     )
@@ -51,11 +55,11 @@ def test_the_report_has_the_keys_that_programs_rely_on(sound, tmp_path):
 
 def test_it_ends_with_the_commands_to_go_on_with(sound):
     screen = io.StringIO()
-    report.show(report.build(sound), COMMANDS, Console(file=screen, width=120))
+    report.show(report.build(sound), COMMANDS, Console(file=screen, width=80))
     lines = [line.strip() for line in screen.getvalue().splitlines() if line.strip()]
 
     assert lines[-6:] == ["first", "one", "second", "two", "third", "three"]
-    assert any("baseline auc" in line for line in lines)
+    assert any("0.0400" in line and "12.0%" in line for line in lines)
 
 
 @pytest.mark.parametrize(
@@ -69,6 +73,10 @@ def test_it_ends_with_the_commands_to_go_on_with(sound):
         ({"freshness": Freshness((1.0,), 0)}, "freshness"),
         ({"replayed": Replayed(failed=1)}, "refused"),
         ({"accounts": {"weather": Account(2, 1, 1, 0, 0)}}, "weather"),
+        ({"partitions": {"JFK": {**FIGURES, "auc_gain": 0.019}}}, "JFK"),
+        ({"partitions": {"JFK": {**FIGURES, "log_loss_drop": 0.049}}}, "JFK"),
+        ({"partitions": {"JFK": {**FIGURES, "auc_gain_low": 0.0}}}, "JFK"),
+        ({"partitions": {"JFK": {**FIGURES, "log_loss_drop_low": -0.01}}}, "JFK"),
         ({"disagreements": ["arrivals.raw: expected 1"]}, "arrivals.raw"),
     ],
 )

@@ -1,11 +1,11 @@
 """The demo: the whole system on a year of real flights, judged by the oracle.
 
 1. `prepare_ground`  own broker and store, empty state, the sources' files up to the cut, nothing in any topic
-2. `batch`           every batch stage: raw to published view and deployed model
+2. `run_stages`      every batch stage: raw to published view and deployed model
 3. `start_system`    query, workers, HTTP server, each a process in the care of the local stack
 4. `replay`          the messages after the cut, in event order, while a client measures freshness
 5. `await_drained`   until everything sent is in raw and every departure has its score
-6. `batch` again     preparation and training rows over all that is in raw now
+6. `run_stages`      again: preparation and training rows over all that is in raw now
 7. `judge`, report   the oracle's comparison, accounts, and the report
 """
 
@@ -36,7 +36,7 @@ from demo.oracle.comparing import Oracle, compare, read_scores
 from demo.oracle.records import read_source
 from demo.oracle.training import compare_training
 from demo.plants import plant
-from demo.processes import DemoError, run_stages, start, until
+from demo.processes import Batch, DemoError, start, until
 from demo.replay import Replay, Replayed, create_topics, producer, topics, with_progress
 from demo.sources import BEGIN, CUT, EVENT_SOURCES, Airports, Record, stream, write_files
 from lambda_core.config.environment import Environment
@@ -107,15 +107,16 @@ def run_demo(
     """
     begin = time.monotonic()
     stage = prepare_ground(place or Place(), since)
-    batch(stage, [])
-    start_system(stage)
-    records = plant(stream(Airports(), days))
-    kills = plan_kills(stage, kill, len(records))
-    prober = start_prober(stage)
-    replayed = replay(stage, records, rate, kills, prober)
-    await_drained(stage, replayed)
-    fresh = prober.finish()
-    batch(stage, AGAIN)
+    with Batch(stage.logs / "batch.log", stage.variables, stage.console) as batch:
+        run_stages(stage, batch, [])
+        start_system(stage)
+        records = plant(stream(Airports(), days))
+        kills = plan_kills(stage, kill, len(records))
+        prober = start_prober(stage)
+        replayed = replay(stage, records, rate, kills, prober)
+        await_drained(stage, replayed)
+        fresh = prober.finish()
+        run_stages(stage, batch, AGAIN)
     found = judge(stage, replayed, fresh)
     found.kills = kills.told
     found.seconds, found.stages = time.monotonic() - begin, stage.seconds
@@ -144,10 +145,10 @@ def prepare_ground(place: Place, since: str) -> Stage:
     return stage
 
 
-def batch(stage: Stage, stages: Sequence[str]) -> None:
-    """Run the named batch stages, or all of them."""
-    with stage.step(f"batch: {' '.join(stages) or 'every stage'}"):
-        run_stages(stages, stage.logs / "batch.log", stage.variables, stage.console)
+def run_stages(stage: Stage, batch: Batch, arguments: Sequence[str]) -> None:
+    """Run the batch stages that are asked for, or all of them."""
+    with stage.step(f"batch: {' '.join(arguments) or 'every stage'}"):
+        batch.run(arguments)
 
 
 def start_system(stage: Stage) -> None:

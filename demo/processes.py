@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
+import shlex
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Self
 
 import tenacity
 from rich.console import Console
 
+from jobs.batch import DONE
 from local_stack import process, stack
 
 SHOWN = ("stage begins", "stage ends", "stage failed")
@@ -24,24 +27,56 @@ class DemoError(RuntimeError):
     """
 
 
-def run_stages(stages: Sequence[str], log: Path, variables: Mapping[str, str], console: Console) -> None:
-    """Run batch stages in a process of their own; show their begin and end, keep everything in the log."""
-    log.parent.mkdir(parents=True, exist_ok=True)
-    command = [sys.executable, "-m", "jobs.batch", *stages]
-    with (
-        log.open("a", encoding="utf-8") as kept,
-        subprocess.Popen(
-            command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True, env={**os.environ, **variables}
-        ) as running,
-    ):
-        for line in running.stderr or ():
-            kept.write(line)
-            if any(words in line for words in SHOWN):
-                console.print(f"  {line.rstrip()}", highlight=False, markup=False)
-    if running.returncode:
-        raise DemoError(
-            f"batch stages {' '.join(stages)} ended with {running.returncode}; {log}:\n{process.last_lines(log)}"
+class Batch:
+    """One process that runs batch stages when it is asked to, in one Spark session; everything it says is in its log.
+
+    A second run finds the session warm, as it would in a scheduler's process.
+    """
+
+    def __init__(self, log: Path, variables: Mapping[str, str], console: Console) -> None:
+        log.parent.mkdir(parents=True, exist_ok=True)
+        self._log, self._console = log, console
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "jobs.batch", "--follow"],
+            stdin=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            text=True,
+            bufsize=1,
+            env={**os.environ, **variables},
         )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        self.close()
+
+    def run(self, arguments: Sequence[str]) -> None:
+        """Run what the arguments of `jobs.batch` ask for; show the begin and end of each stage.
+
+        Raises:
+            DemoError: when a stage failed; with the last lines of the log.
+        """
+        if self._process.stdin is None or self._process.stderr is None:
+            raise DemoError("batch process: expected pipes to it, found none")
+        print(shlex.join(arguments), file=self._process.stdin)
+        with self._log.open("a", encoding="utf-8") as kept:
+            for line in self._process.stderr:
+                kept.write(line)
+                kept.flush()
+                if any(words in line for words in SHOWN):
+                    self._console.print(f"  {line.rstrip()}", highlight=False, markup=False)
+                if DONE in line:
+                    if "code=0" in line:
+                        return
+                    break
+        told = process.last_lines(self._log)
+        raise DemoError(f"batch stages {' '.join(arguments)} failed; {self._log}:\n{told}")
+
+    def close(self) -> None:
+        """End the process: it follows nothing any more."""
+        self._process.communicate(timeout=60)
 
 
 def start(name: str, log: Path, variables: Mapping[str, str], folder: Path) -> process.Member:

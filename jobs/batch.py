@@ -4,11 +4,21 @@ from __future__ import annotations
 
 import argparse
 import datetime as dt
+import shlex
 import sys
+from typing import TYPE_CHECKING
 
-from jobs.process import context, guarded
+import structlog
+
+from jobs.process import configure_log, context, guarded
 from jobs.stages import STAGES, Part, stage
 from lambda_core.runner import Runner
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+DONE = "request done"
+"""What is logged after each line that was followed, with the exit code it would have had as a command."""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -19,8 +29,28 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument(
         "--since", type=moment_ms, metavar="TIME", help="training_rows, scoring: only what asked from this moment on"
     )
+    parser.add_argument(
+        "--follow",
+        action="store_true",
+        help="run what each line of standard input asks for, in these words, until it ends: one Spark session for all",
+    )
     chosen = parser.parse_args(arguments)
+    if chosen.follow:
+        configure_log()
+        return follow(sys.stdin)
     return guarded(lambda: run(chosen.stages or list(STAGES), Part(tuple(chosen.source), chosen.since)))
+
+
+def follow(requests: Iterable[str]) -> int:
+    """Run every line as if it were a command's arguments, and log that it is done; return the greatest exit code."""
+    codes = [0]
+    for line in requests:
+        try:
+            codes.append(main(shlex.split(line)))
+        except SystemExit as refused:  # by the parser, which has said why
+            codes.append(int(refused.code or 0))
+        structlog.get_logger().info(DONE, code=codes[-1])
+    return max(codes)
 
 
 def moment_ms(text: str) -> int:

@@ -76,22 +76,21 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
     """The one Spark session of the run, with Delta Lake and the Kafka connector; four slots, UTC."""
     from pyspark.sql import SparkSession
 
+    from lambda_core.spark.session import DELTA, JVM, REQUIRED, SMALL
     from local_stack.jars import class_path
 
     os.environ["PYSPARK_PYTHON"] = os.environ["PYSPARK_DRIVER_PYTHON"] = sys.executable
     folder = tmp_path_factory.mktemp("spark")
     settings = {
-        "spark.jars": ",".join(str(path) for path in class_path("spark")),
-        "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
-        "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
+        **REQUIRED,
+        **DELTA,
+        **SMALL,
+        "spark.driver.extraClassPath": ":".join(str(path) for path in class_path("spark")),
         "spark.sql.warehouse.dir": str(folder / "warehouse"),
         "spark.local.dir": str(folder / "local"),
         "spark.driver.memory": "3g",
-        "spark.driver.extraJavaOptions": f"-Duser.timezone=UTC -Dderby.system.home={folder}",
-        "spark.sql.session.timeZone": "UTC",
-        "spark.sql.ansi.enabled": "false",
+        "spark.driver.extraJavaOptions": " ".join((*JVM, f"-Dderby.system.home={folder}")),
         "spark.sql.shuffle.partitions": "2",
-        "spark.databricks.delta.snapshotPartitions": "2",
         "spark.ui.enabled": "false",
         "spark.ui.showConsoleProgress": "false",
     }

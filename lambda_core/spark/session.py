@@ -23,20 +23,24 @@ REQUIRED = {
 }
 """What every session must have for the definitions to mean the same everywhere, whoever started it."""
 
-_DELTA = {
+DELTA = {
     "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
     "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
     "spark.databricks.delta.snapshotPartitions": "2",
 }
-_SMALL = {
+SMALL = {
     # Files of raw tables are small: by these, tasks get equal shares of them.
     "spark.sql.files.openCostInBytes": "262144",
+    # A run has hundreds of small queries of its own and of Delta's; code of all of them is to stay compiled.
+    "spark.sql.codegen.cache.maxEntries": "2000",
     # What is kept for a few passes is not worth being compressed.
     "spark.sql.inMemoryColumnarStorage.compressed": "false",
 }
-_JVM = (
+JVM = (
     # The code that Spark generates for a wide table is longer than what HotSpot compiles unless it is told to.
     "-XX:-DontCompileHugeMethods",
+    # Few cores and short jobs: a collector without threads of its own beside the work.
+    "-XX:+UseParallelGC",
     "-Duser.timezone=UTC",
 )
 _LOOPBACK = {
@@ -94,8 +98,8 @@ def _local_settings(environment: Environment, *, streaming: bool) -> dict[str, s
     state = environment.state.absolute()
     return {
         **REQUIRED,
-        **_DELTA,
-        **_SMALL,
+        **DELTA,
+        **SMALL,
         **_LOOPBACK,
         "spark.master": settings.streaming_master if streaming else settings.master,
         "spark.driver.extraClassPath": ":".join(str(jar) for jar in _jars()),
@@ -103,7 +107,7 @@ def _local_settings(environment: Environment, *, streaming: bool) -> dict[str, s
         "spark.sql.shuffle.partitions": str(settings.shuffle_partitions),
         "spark.sql.warehouse.dir": str(state / "warehouse"),
         "spark.local.dir": str(state / "spark"),
-        "spark.driver.extraJavaOptions": " ".join((*_JVM, f"-Dderby.system.home={state}")),
+        "spark.driver.extraJavaOptions": " ".join((*JVM, f"-Dderby.system.home={state}")),
     }
 
 

@@ -62,6 +62,8 @@ def build(found: Findings) -> dict[str, Any]:
         "values_compared": compared.values_compared,
         "differences": compared.differences,
         "edge": compared.edge,
+        "edge_values": compared.edge_values,
+        "edge_differences": compared.edge_differences,
         "from_both_views": compared.from_both_views,
         "equal_to_training_row": training.equal,
         "freshness_ms": found.freshness.as_report(),
@@ -73,6 +75,7 @@ def build(found: Findings) -> dict[str, Any]:
         "not_equal_to_training_row": dict(training.reasons),
         "training_rows_differing": training.rows_differing,
         "edge_equal": compared.edge_equal,
+        "edge_against_rule": compared.edge_against_rule,
         "not_compared": dict(compared.not_compared),
         "unanswered": compared.unanswered,
         "unknown": compared.unknown,
@@ -94,6 +97,11 @@ def problems(found: Findings) -> list[str]:
     checks = [
         (compared.vectors_compared == 0, "no scored vector was compared"),
         (compared.differences > 0, f"{compared.differences} values differ from the plain formula over the raw records"),
+        (
+            compared.edge_differences > 0,
+            f"{compared.edge_differences} values on the edge differ from what its rule gives over the raw records",
+        ),
+        (compared.edge_against_rule > 0, f"{compared.edge_against_rule} groups say edge, or do not, against its rule"),
         (compared.unanswered > 0, f"{compared.unanswered} departures were never scored"),
         (compared.unknown > 0, f"{compared.unknown} scores belong to no message in raw"),
         (
@@ -144,7 +152,7 @@ def show(report: Mapping[str, Any], commands: Sequence[tuple[str, str]], console
     if report["problems"]:
         console.print("\n".join(["[bold red]Not as it must be:[/]", *(f"  {line}" for line in report["problems"])]))
     else:
-        console.print("[bold green]Every answer equals the plain formula over the raw records, to the last bit.[/]")
+        console.print("[bold green]Every answer equals what the raw records give, to the last bit.[/]")
     console.print("\nThe system is still running. Go on with:")
     for command, meaning in commands:
         console.print(f"  {meaning}\n    [bold]{command}[/]", soft_wrap=True, highlight=False)
@@ -191,7 +199,9 @@ def _answers(report: Mapping[str, Any]) -> Table:
         "departures scored": f"{report['scored']:,}",
         "vectors compared": f"{report['vectors_compared']:,} ({report['values_compared']:,} values)",
         "differences": f"{report['differences']:,}",
-        "on the edge, apart": f"{report['edge']:,} (of them equal: {report['edge_equal']:,})",
+        "on the edge, by its rule": (
+            f"{report['edge']:,} ({report['edge_values']:,} values, {report['edge_differences']:,} differences)"
+        ),
         "from both views": f"{report['from_both_views']:,} ({report['share_from_both_views']:.1%})",
         "equal to the training row": f"{report['equal_to_training_row']:,} ({report['share_equal_to_training_row']:.1%})",
         "not equal, by reason": reasons or "none",

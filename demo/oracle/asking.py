@@ -14,6 +14,8 @@ from demo.oracle.timelines import Value
 YEARS_BUILT, SEATS, ENGINES = (1900, 2014), (0, 900), (0, 8)
 """Planes outside these are not known: their record is refused."""
 
+_ESCAPES = {ord(character): f"%{ord(character):02X}" for character in "%|{}:"}
+
 
 def asking_events(records: pl.DataFrame) -> dict[tuple[int, int], dict[str, Any]]:
     """Return the asking source's messages by (partition, offset); duplicates ask too, refused records do not."""
@@ -54,5 +56,4 @@ def entity_of(declared: Declared, group: str, event: dict[str, Any]) -> str | No
     parts = [event[key] for key in keys]
     if any(part is None for part in parts):
         return None
-    escapes = {ord(character): f"%{ord(character):02X}" for character in "%|{}:"}
-    return "|".join(str(part).translate(escapes) for part in parts)
+    return "|".join(str(part).translate(_ESCAPES) for part in parts)

@@ -1,8 +1,9 @@
-"""Every score's vector, as it was when scored, beside the vector of the plain formula over the raw records.
+"""Every score's vector, as it was when scored, beside the vector that the raw records give.
 
-Each of the answer's values must be equal, bit for bit as numbers; so must t and the entities that were asked for. An
-answer that says `edge` took a tile whole and is compared apart. Answers of the ladder's lower rungs that read no view
-promise nothing and are only counted.
+Each of the answer's values must be equal, bit for bit as numbers; so must t and the entities that were asked for. A
+group that says `edge` took a tile whole: it is compared by that rule (`edges`), the others by the plain formula, and
+each must say `edge` exactly when the rule does. Vectors with such a group are counted apart. Answers of the ladder's
+lower rungs that read no view promise nothing and are only counted.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import polars as pl
 from demo.oracle import delta
 from demo.oracle.asking import asking_events, entity_of, own_values, read_planes
 from demo.oracle.declared import Declared
+from demo.oracle.edges import Edge
 from demo.oracle.records import read_source
 from demo.oracle.timelines import Reach, Timeline, Value
 
@@ -43,7 +45,9 @@ class Comparison:
     Attributes:
         scored: distinct prediction ids; repeats: further score records of an id (equal or not, they are compared).
         vectors_compared, values_compared, differences: without those that say `edge`; differences are values.
-        edge: answers that say so; edge_equal: those of them that equal the plain formula all the same.
+        edge: answers of which a group says so; edge_values, edge_differences: their values, and those that are not what
+            the rule of the right edge gives; edge_equal: those of them that equal the plain formula all the same.
+        edge_against_rule: groups that say `edge` where the rule does not, or the other way round.
         from_both_views: vectors compared that hold at least one event from each view.
         not_compared: answers that read no view, by their source; unknown: scores whose asking event is not in raw.
         unanswered: accepted asking messages without a score.
@@ -57,7 +61,10 @@ class Comparison:
     differing_vectors: int = 0
     examples: list[Difference] = field(default_factory=list)
     edge: int = 0
+    edge_values: int = 0
+    edge_differences: int = 0
     edge_equal: int = 0
+    edge_against_rule: int = 0
     from_both_views: int = 0
     not_compared: Counter[str] = field(default_factory=Counter)
     unknown: int = 0
@@ -95,6 +102,23 @@ class Oracle:
         topic, partition, offset = prediction_id.rsplit("/", 2)
         asked = self.declared.sources[self.declared.asked_by].get("topic")
         return self.asking.get((int(partition), int(offset))) if topic == asked else None
+
+    def edges(self, event: dict[str, Any], reaches: Mapping[str, Reach]) -> dict[str, Edge]:
+        """Return what the right edge does to each group of the vector at the event's time."""
+        return {
+            name: timeline.edge(entity_of(self.declared, name, event), event["event_ms"], reaches[name])
+            for name, timeline in self.timelines.items()
+        }
+
+    def on_edges(
+        self, event: dict[str, Any], reaches: Mapping[str, Reach], edges: Mapping[str, Edge]
+    ) -> dict[str, Value]:
+        """Return the values of the groups that are on an edge, at the event's time."""
+        values: dict[str, Value] = {}
+        for name, edge in edges.items():
+            entity = entity_of(self.declared, name, event)
+            values.update(self.timelines[name].read(entity, event["event_ms"], reaches[name], edge).values)
+        return values
 
     def expected(self, event: dict[str, Any], reaches: Mapping[str, Reach] | None) -> Expected:
         """Return the vector at the event's time: over what each group's reach saw, or over everything."""
@@ -159,11 +183,18 @@ def _compare_one(oracle: Oracle, score: dict[str, Any], found: Comparison) -> No
     if missing:
         _note(found, score["prediction_id"], {f"{name}:positions": ("(given)", "(absent)") for name in missing})
         return
-    expected = oracle.expected(event, reaches_of(answer))
-    wrong = differing({**expected.values, **_asked(oracle, event)}, {**answer["values"], **_said(answer)})
-    if any(group.get("edge") for group in answer["groups"].values()):
+    reaches = reaches_of(answer)
+    edges = oracle.edges(event, reaches)
+    on_edge = {name: edge for name, edge in edges.items() if answer["groups"][name].get("edge")}
+    _compare_edges(score, edges, found)
+    expected = oracle.expected(event, reaches)
+    wrong = _wrong(oracle, event, expected.values, answer)
+    if on_edge:
+        by_rule = {**expected.values, **oracle.on_edges(event, reaches, on_edge)}
         found.edge += 1
         found.edge_equal += not wrong
+        found.edge_values += len(by_rule)
+        _note_edge(found, score["prediction_id"], _wrong(oracle, event, by_rule, answer))
         return
     found.vectors_compared += 1
     found.values_compared += len(expected.values)
@@ -171,9 +202,31 @@ def _compare_one(oracle: Oracle, score: dict[str, Any], found: Comparison) -> No
     _note(found, score["prediction_id"], wrong)
 
 
+def _compare_edges(score: dict[str, Any], edges: Mapping[str, Edge], found: Comparison) -> None:
+    said = {f"{name}:edge": bool(score["answer"]["groups"][name].get("edge")) for name in edges}
+    wrong = differing({f"{name}:edge": edge.said for name, edge in edges.items()}, said)
+    found.edge_against_rule += len(wrong)
+    _show(found, score["prediction_id"], wrong)
+
+
+def _wrong(
+    oracle: Oracle, event: dict[str, Any], expected: Mapping[str, Value], answer: dict[str, Any]
+) -> dict[str, tuple[Any, Any]]:
+    return differing({**expected, **_asked(oracle, event)}, {**answer["values"], **_said(answer)})
+
+
 def _note(found: Comparison, prediction_id: str, wrong: dict[str, tuple[Any, Any]]) -> None:
     found.differences += len(wrong)
     found.differing_vectors += bool(wrong)
+    _show(found, prediction_id, wrong)
+
+
+def _note_edge(found: Comparison, prediction_id: str, wrong: dict[str, tuple[Any, Any]]) -> None:
+    found.edge_differences += len(wrong)
+    _show(found, prediction_id, wrong)
+
+
+def _show(found: Comparison, prediction_id: str, wrong: dict[str, tuple[Any, Any]]) -> None:
     room = EXAMPLES - len(found.examples)
     found.examples += [Difference(prediction_id, what, *pair) for what, pair in list(wrong.items())[:room]]
 

@@ -12,6 +12,8 @@ import yaml
 
 UNITS_MS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 HOUR_MS, DAY_MS = UNITS_MS["h"], UNITS_MS["d"]
+RING = 32
+"""The specification's number of events that a period's hash keeps single, where a project declares none."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,7 @@ class Declared:
     Attributes:
         sources: each source's section as it stands in the YAML.
         groups: the groups of the feature set, in its order; asked_by is the source whose events ask.
+        ring: how many of an entity's newest events of a period stay single.
     """
 
     sources: dict[str, dict[str, Any]]
@@ -53,6 +56,7 @@ class Declared:
     period_ms: int
     asked_by: str
     request_features: tuple[str, ...]
+    ring: int = RING
 
     def scale(self, source: str, column: str) -> int:
         """Return the digits after the point of a column's numbers."""
@@ -75,6 +79,7 @@ def read(folder: Path, feature_set: str) -> Declared:
         period_ms=duration_ms(project["view"]["period"]),
         asked_by=asked["asked_by"],
         request_features=tuple(asked["request_features"]),
+        ring=int(project["view"].get("ring", RING)),
     )
 
 

@@ -4,6 +4,8 @@
                        not past the answer's position for its partition
     a window covers    [floor(t - length, hop), t)
 
+An answer that says `edge` counts, besides, what `edges` adds.
+
 Numbers are 64-bit integers (decimals scaled), so that sums are exact; a mean, a variance and a decimal are one division
 of exact integers, which Python rounds correctly: every comparison is of equal bits.
 """
@@ -15,14 +17,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import polars as pl
 
 from demo.oracle.declared import Declared, Feature, Group
+from demo.oracle.edges import BATCH, Edge, Flags, Integers, right_edge
 
 Value = int | float | str | None
-Integers = npt.NDArray[np.int64]
-Flags = npt.NDArray[np.bool_]
 _RESERVED = ("%", "|", "{", "}", ":")
 
 
@@ -49,6 +49,8 @@ class Timeline:
 
     def __init__(self, declared: Declared, group: Group, records: pl.DataFrame) -> None:
         self.group = group
+        self._hops_ms = sorted({feature.hop_ms for feature in group.features})
+        self._ring = declared.ring
         counted = records.filter(pl.col("reason").is_null() & pl.col("duplicate").is_null())
         keyed = counted.with_columns(entity=_key(group.keys)).filter(pl.col("entity").is_not_null())
         events = keyed.sort("entity", "event_ms", "partition", "offset")
@@ -67,20 +69,37 @@ class Timeline:
             self._places[entity] = (first, first + length)
             first += length
 
-    def read(self, entity: str | None, t_ms: int, reach: Reach | None) -> Reading:
-        """Return the group's values for an entity at t; without a reach, of all events."""
-        begin, end = self._places.get(entity, (0, 0)) if entity is not None else (0, 0)
-        starts = {feature.start(t_ms) for feature in self.group.features}
+    def read(self, entity: str | None, t_ms: int, reach: Reach | None, edge: Edge | None = None) -> Reading:
+        """Return the group's values for an entity at t: of all events without a reach, plain without an edge."""
+        begin, end = self._run(entity)
+        windows = {(feature.start(t_ms), feature.hop_ms) for feature in self.group.features}
         times = self._event_ms[begin:end]
-        first, last = (begin + int(place) for place in np.searchsorted(times, [min(starts), t_ms]))
+        first, last = (begin + int(place) for place in np.searchsorted(times, [min(windows)[0], t_ms]))
         batch, speed = self._seen(first, last, reach)
         seen = batch | speed
         values = {}
-        for start in starts:
+        for start, hop_ms in windows:
             skipped = int(np.searchsorted(self._event_ms[first:last], start))
             inside = np.flatnonzero(seen[skipped:]) + first + skipped
-            values.update({f.name: self._value(f, inside) for f in self.group.features if f.start(t_ms) == start})
+            if edge is not None:
+                inside = np.concatenate([inside, edge.added[hop_ms]])
+            own = [f for f in self.group.features if (f.start(t_ms), f.hop_ms) == (start, hop_ms)]
+            values.update({feature.name: self._value(feature, inside) for feature in own})
         return Reading(values, int(batch.sum()), int(speed.sum()), int((~seen).sum()))
+
+    def edge(self, entity: str | None, t_ms: int, reach: Reach) -> Edge:
+        """Return what the right edge does to the group's answer for an entity at t."""
+        begin, end = self._run(entity)
+        oldest_tile = min(t_ms // hop_ms * hop_ms for hop_ms in self._hops_ms)
+        first = begin + int(np.searchsorted(self._event_ms[begin:end], oldest_tile))
+        batch, speed = self._seen(first, end, reach)
+        places = np.flatnonzero(batch | speed) + first
+        view = np.where(batch, BATCH, self._period[first:end])[places - first]
+        edge = right_edge(t_ms, self._hops_ms, self._event_ms[places], view, self._ring)
+        return Edge(edge.said, {hop_ms: places[added] for hop_ms, added in edge.added.items()})
+
+    def _run(self, entity: str | None) -> tuple[int, int]:
+        return self._places.get(entity, (0, 0)) if entity is not None else (0, 0)
 
     def _seen(self, first: int, last: int, reach: Reach | None) -> tuple[Flags, Flags]:
         period = self._period[first:last]

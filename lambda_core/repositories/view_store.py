@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 
 import redis
@@ -12,12 +12,14 @@ from lambda_core.repositories.batch_cache import BatchCache
 from lambda_core.repositories.store import Script, address, answering, refused
 from lambda_core.views.packing import BatchValue, unpack
 from lambda_core.views.pointer import Pointer
+from lambda_core.views.reading import EntityReader
 from lambda_core.views.script import READ
 from lambda_core.views.speed import SpeedHash
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from lambda_core.features.definition import FeatureGroup
     from lambda_core.views.keyspace import Keyspace
 
 __all__ = ["BatchCache", "EntityViews", "ViewStore", "ViewsRead", "Wanted"]
@@ -35,6 +37,13 @@ class EntityViews:
 
     batch: BatchValue | None
     speed: list[SpeedHash]
+    _readers: list[EntityReader] = field(default_factory=list, repr=False, compare=False)
+
+    def reader(self, group: FeatureGroup, entity: str) -> EntityReader:
+        """Return what reads these views at any t; the same one for everybody who asks."""
+        if not self._readers:
+            self._readers.append(EntityReader(group, entity, self.batch, self.speed))
+        return self._readers[0]
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from lambda_core.errors import EpochError, GuardError
 from lambda_core.schemas.messages import Answer, GroupProvenance
-from lambda_core.views.reading import read_group
+from lambda_core.views.reading import EntityReader
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -104,10 +104,9 @@ class Answerer:
         groups: dict[str, GroupProvenance] = {}
         overflowed: list[str] = []
         for name in declared.groups:
-            key = question.entities.get(name)
-            views = None if key is None else read.entities[name, key]
-            batch, speed = (views.batch, views.speed) if views else (None, [])
-            reading = read_group(self.definition.groups[name], key, batch, speed, question.t_ms)
+            group, key = self.definition.groups[name], question.entities.get(name)
+            reader = EntityReader(group, None, None, []) if key is None else read.entities[name, key].reader(group, key)
+            reading = reader.read(question.t_ms)
             values.update(reading.values)
             overflowed += reading.overflowed
             groups[name] = reading.provenance

@@ -18,7 +18,7 @@ from lambda_core.features.aggregations import State, Value
 from lambda_core.features.definition import FeatureGroup
 from lambda_core.features.windows import Window
 from lambda_core.schemas.messages import GroupProvenance
-from lambda_core.views.packing import BatchValue, HopTiles
+from lambda_core.views.packing import BatchValue
 from lambda_core.views.speed import SpeedHash
 
 Rows = list[list[str]]
@@ -33,26 +33,82 @@ class GroupReading:
     overflowed: list[str]
 
 
-class _Merger:
-    """Merges rows slot by slot. Of a row only what is asked for is decoded, and shared rows are merged only once."""
+class EntityReader:
+    """Reads one (feature group, entity) at any t from views that were read once; reads share what they have in common.
 
-    def __init__(self, group: FeatureGroup) -> None:
-        self._group = group
+    Between two reads of a busy entity most tiles are the same, so that their merge is kept: a read then merges it with
+    the batch side's suffix and the single events.
+    """
+
+    def __init__(
+        self, group: FeatureGroup, entity: str | None, batch: BatchValue | None, speed: Sequence[SpeedHash]
+    ) -> None:
+        self._group, self._entity, self._batch, self._speed = group, entity, batch, speed
+        self._positions, self._last_event_ms = _positions(speed), _last_event(batch, speed)
         self._decoded: dict[tuple[int, int], State] = {}
         self._merged: dict[tuple[int, tuple[int, ...]], State] = {}
-        self._kept: Rows = []  # keeps the rows alive, so that an id names one of them
+        self._suffixes: dict[tuple[int, int], Rows] = {}
+        self._kept: list[Rows] = []  # keeps the rows alive, so that an id names one of them
 
-    def state(self, slot: int, batch_rows: Rows, speed_rows: Rows) -> State:
-        """Return the slot's state of all these rows' events."""
+    def read(self, t_ms: int) -> GroupReading:
+        """Return the group's features at `t_ms`."""
+        values: dict[str, Value] = dict.fromkeys(feature.name for feature in self._group.features)
+        overflowed: list[str] = []
+        edges: list[bool] = []
+        from_batch = from_speed = False
+        for window, features in self._group.by_window.items():
+            parts = [
+                self._batch_rows(window, t_ms, edges),
+                self._tiles(window, t_ms, edges),
+                self._singles(window, t_ms),
+            ]
+            from_batch, from_speed = from_batch or bool(parts[0]), from_speed or bool(parts[1] or parts[2])
+            keyed = [(tuple(map(id, rows)), rows) for rows in parts if rows]
+            for feature in features:
+                try:
+                    aggregation = self._group.slots[feature.slot].aggregation
+                    values[feature.name] = aggregation.finish(self._state(feature.slot, keyed))
+                except OverflowStateError:
+                    overflowed.append(feature.name)
+        provenance = GroupProvenance(
+            self._entity, dict(self._positions), from_batch, from_speed, any(edges), self._last_event_ms
+        )
+        return GroupReading(values, provenance, overflowed)
+
+    def _batch_rows(self, window: Window, t_ms: int, edges: list[bool]) -> Rows:
+        if self._batch is None:
+            return []
+        tiles, start_ms = self._batch.hops[window.hop_ms], window.start(t_ms)
+        if t_ms > self._batch.last_event_ms:
+            if (window.hop_ms, start_ms) not in self._suffixes:
+                suffix = tiles.suffix(start_ms)
+                self._suffixes[window.hop_ms, start_ms] = [] if suffix is None else [suffix]
+            return self._suffixes[window.hop_ms, start_ms]
+        counted = tiles.between(start_ms, t_ms)
+        edges.append(bool(counted) and counted[-1][0] + window.hop_ms > t_ms)
+        return [row for _, row in counted]
+
+    def _tiles(self, window: Window, t_ms: int, edges: list[bool]) -> Rows:
+        rows: Rows = []
+        for hash_ in self._speed:
+            starts, found = hash_.tiles_between(window.hop_ms, window.start(t_ms), t_ms)
+            edges.append(bool(starts) and starts[-1] + window.hop_ms > t_ms and hash_.folded_ms >= t_ms)
+            rows += found
+        return rows
+
+    def _singles(self, window: Window, t_ms: int) -> Rows:
+        return [row for hash_ in self._speed for row in hash_.singles_between(window.start(t_ms), t_ms)]
+
+    def _state(self, slot: int, parts: Sequence[tuple[tuple[int, ...], Rows]]) -> State:
+        """Return the slot's state of all these rows' events; of a row only what is asked for is decoded, and once."""
         aggregation = self._group.slots[slot].aggregation
-        return aggregation.merge(self._of(slot, batch_rows), self._of(slot, speed_rows))
-
-    def _of(self, slot: int, rows: Rows) -> State:
-        shared = (slot, tuple(map(id, rows)))
-        if shared not in self._merged:
-            self._merged[shared] = self._merge(slot, rows)
-            self._kept += rows
-        return self._merged[shared]
+        state: State = None
+        for ids, rows in parts:
+            if (slot, ids) not in self._merged:
+                self._merged[slot, ids] = self._merge(slot, rows)
+                self._kept.append(rows)
+            state = aggregation.merge(state, self._merged[slot, ids])
+        return state
 
     def _merge(self, slot: int, rows: Rows) -> State:
         aggregation, place = self._group.slots[slot].aggregation, self._group.places[slot]
@@ -69,46 +125,7 @@ def read_group(
     group: FeatureGroup, entity: str | None, batch: BatchValue | None, speed: Sequence[SpeedHash], t_ms: int
 ) -> GroupReading:
     """Return the group's features at `t_ms` from the entity's batch value and its speed hashes from the horizon on."""
-    edges: list[bool] = []
-    values: dict[str, Value] = dict.fromkeys(feature.name for feature in group.features)
-    overflowed: list[str] = []
-    from_batch = from_speed = False
-    merger = _Merger(group)
-    for window, features in group.by_window.items():
-        batch_rows = _batch_rows(batch, window, t_ms, edges) if batch else []
-        speed_rows = [row for hash_ in speed for row in _speed_rows(hash_, window, t_ms, edges)]
-        from_batch, from_speed = from_batch or bool(batch_rows), from_speed or bool(speed_rows)
-        for feature in features:
-            try:
-                state = merger.state(feature.slot, batch_rows, speed_rows)
-                values[feature.name] = group.slots[feature.slot].aggregation.finish(state)
-            except OverflowStateError:
-                overflowed.append(feature.name)
-    provenance = GroupProvenance(
-        entity, _positions(speed), from_batch, from_speed, any(edges), _last_event(batch, speed)
-    )
-    return GroupReading(values, provenance, overflowed)
-
-
-def _batch_rows(batch: BatchValue, window: Window, t_ms: int, edges: list[bool]) -> Rows:
-    tiles: HopTiles = batch.hops[window.hop_ms]
-    if t_ms > batch.last_event_ms:
-        suffix = tiles.suffix(window.start(t_ms))
-        return [] if suffix is None else [suffix]
-    counted = tiles.between(window.start(t_ms), t_ms)
-    edges.append(bool(counted) and counted[-1][0] + window.hop_ms > t_ms)
-    return [row for _, row in counted]
-
-
-def _speed_rows(hash_: SpeedHash, window: Window, t_ms: int, edges: list[bool]) -> Rows:
-    start_ms = window.start(t_ms)
-    rows = []
-    for (hop_ms, tile_ms), row in hash_.tiles.items():
-        if hop_ms == window.hop_ms and start_ms <= tile_ms < t_ms:
-            rows.append(row)
-            edges.append(tile_ms + hop_ms > t_ms and hash_.folded_ms >= t_ms)
-    rows += [row for moment, row in hash_.singles if start_ms <= moment.event_time_ms < t_ms]
-    return rows
+    return EntityReader(group, entity, batch, speed).read(t_ms)
 
 
 def _positions(speed: Sequence[SpeedHash]) -> dict[int, int]:

@@ -105,7 +105,9 @@ def parse_trigger(text: str) -> dict[str, Any]:
 def _of_source(context: RunContext, source_name: str, source_topic: str) -> DataFrame:
     source = context.project.sources[source_name]
     records = read_topic(context, source_topic)
-    cleaned = clean(context.project, source_name, read_fields(source, records), read_references(context, source_name))
+    # Read once: what they hold is pinned by the definition, and a query plans anew at every checkpoint.
+    references = {name: frame.localCheckpoint() for name, frame in read_references(context, source_name).items()}
+    cleaned = clean(context.project, source_name, read_fields(source, records), references)
     return messages(context.definition, source_name, cleaned)
 
 

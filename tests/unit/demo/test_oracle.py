@@ -3,6 +3,7 @@
 import copy
 import json
 import random
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -11,15 +12,29 @@ import pytest
 
 from demo.oracle import declared, delta, records
 from demo.oracle.accounts import Account, accounts, disagreements
-from demo.oracle.comparing import Oracle, compare, entity_of
-from demo.oracle.timelines import Reach
+from demo.oracle.comparing import Oracle, compare, entity_of, reaches_of
+from demo.oracle.timelines import Reach, Timeline
 from demo.oracle.training import compare_training
 from demo.sources import Airports, as_record
+from lambda_core.config.loading import load_project
+from lambda_core.config.project import View
+from tests.laws.oracle import FILE, Event, without_duplicates
+from tests.laws.worlds import (
+    DUPLICATE_HORIZON_MS,
+    PERIOD_MS,
+    SpeedSide,
+    ask_of,
+    batch_value,
+    by_period,
+    component,
+    definition,
+)
 
 CONF = Path(__file__).resolve().parents[3] / "conf" / "flights"
 NOW_MS = 1_800_000_000_000
 MINUTE_MS = 60_000
 HORIZON = NOW_MS // MINUTE_MS + 1
+TIGHT = 1
 SCHEMA = {
     "value": pl.Binary,
     "header": pl.String,
@@ -149,26 +164,66 @@ def oracle(project, folders):
     return Oracle.over(project, tables, data)
 
 
+def seen(oracle, group, event, reach):
+    """What the answer saw of the entity, by a loop over all records: (on the batch side, record), in order."""
+    entity = entity_of(oracle.declared, group.name, event)
+    rows = []
+    for row in oracle.rows[group.source]:
+        counts = row["reason"] is None and row["duplicate"] is None
+        batch = row["origin_kind"] == "file" or row["append_ms"] // MINUTE_MS < reach.horizon
+        applied = row["offset"] <= reach.positions.get(row["partition"], -1)
+        same = entity is not None and "|".join(str(row[key]) for key in group.keys) == entity
+        if counts and (batch or applied) and same:
+            rows.append((batch, row))
+    return sorted(rows, key=lambda one: (one[1]["event_ms"], one[1]["partition"], one[1]["offset"]))
+
+
+def formula(oracle, group, feature, rows):
+    """The feature's value over these records, in exact fractions."""
+    known = [row for row in rows if feature.column is None or row[feature.column] is not None]
+    scale = 10 ** oracle.declared.scale(group.source, feature.column or "")
+    numbers = [Fraction(row[feature.column], scale) if feature.column else 1 for row in known]
+    return AGGREGATES[feature.aggregation](numbers)
+
+
 def brute(oracle, group, event, reach):
-    """The formula of a group's windows by a loop over all records, in exact fractions."""
-    entity, t_ms = entity_of(oracle.declared, group.name, event), event["event_ms"]
-    values = {}
+    """The plain formula of a group's windows."""
+    t_ms, values, own = event["event_ms"], {}, seen(oracle, group, event, reach)
     for feature in group.features:
-        seen = []
-        for row in oracle.rows[group.source]:
-            counts = row["reason"] is None and row["duplicate"] is None
-            batch = row["origin_kind"] == "file" or row["append_ms"] // MINUTE_MS < reach.horizon
-            applied = row["offset"] <= reach.positions.get(row["partition"], -1)
-            start = (t_ms - feature.length_ms) - (t_ms - feature.length_ms) % feature.hop_ms
-            known = feature.column is None or row[feature.column] is not None
-            same = entity is not None and "|".join(str(row[key]) for key in group.keys) == entity
-            if counts and (batch or applied) and same and known and start <= row["event_ms"] < t_ms:
-                seen.append(row)
-        seen.sort(key=lambda row: (row["event_ms"], row["partition"], row["offset"]))
-        scale = 10 ** oracle.declared.scale(group.source, feature.column or "")
-        numbers = [Fraction(row[feature.column], scale) if feature.column else 1 for row in seen]
-        values[feature.name] = AGGREGATES[feature.aggregation](numbers)
+        start = (t_ms - feature.length_ms) - (t_ms - feature.length_ms) % feature.hop_ms
+        rows = [row for _, row in own if start <= row["event_ms"] < t_ms]
+        values[feature.name] = formula(oracle, group, feature, rows)
     return values
+
+
+def brute_edge(oracle, group, event, reach, ring):
+    """The values by the rule of the right edge, and whether the answer must say so: one view, one tile at a time."""
+    views = {}
+    for batch, row in seen(oracle, group, event, reach):
+        views.setdefault("batch" if batch else row["append_ms"] // MINUTE_MS, []).append(row)
+    t_ms, values, edge = event["event_ms"], {}, False
+    for feature in group.features:
+        start = (t_ms - feature.length_ms) - (t_ms - feature.length_ms) % feature.hop_ms
+        rows = []
+        for view, own in views.items():
+            merged, singles = (own, []) if view == "batch" else (own[:-ring], own[-ring:])
+            tiles = {}
+            for row in merged:
+                tiles.setdefault(row["event_ms"] - row["event_ms"] % feature.hop_ms, []).append(row)
+            for tile, inside in tiles.items():
+                if start <= tile < t_ms:
+                    rows += inside
+                    edge = edge or (tile + feature.hop_ms > t_ms and max(row["event_ms"] for row in merged) >= t_ms)
+            rows += [row for row in singles if start <= row["event_ms"] < t_ms]
+        rows.sort(key=lambda row: (row["event_ms"], row["partition"], row["offset"]))
+        values[feature.name] = formula(oracle, group, feature, rows)
+    return values, edge
+
+
+@pytest.fixture(scope="module")
+def tight(oracle, folders):
+    """The same records, where a hash keeps so few events single that many answers lie on the edge."""
+    return Oracle(replace(oracle.declared, ring=TIGHT), oracle.records, folders[0])
 
 
 @pytest.fixture(scope="module")
@@ -202,9 +257,16 @@ def score(oracle, event, place, reaches):
         }
         for name, reach in reaches.items()
     }
-    values = dict(oracle.expected(event, reaches).values)
+    edges = {name: edge for name, edge in oracle.edges(event, reaches).items() if edge.said}
+    for name in edges:
+        groups[name]["edge"] = True
+    values = {**oracle.expected(event, reaches).values, **oracle.on_edges(event, reaches, edges)}
     answer = {"t_ms": event["event_ms"], "source": "merged", "horizon": horizon, "groups": groups, "values": values}
     return {"prediction_id": f"flights.departures/{place[0]}/{place[1]}", "answer": answer}
+
+
+def on_edge(entry):
+    return any(group.get("edge") for group in entry["answer"]["groups"].values())
 
 
 def test_it_equals_a_loop_over_every_record(oracle, asked):
@@ -222,11 +284,32 @@ def test_it_equals_a_loop_over_every_record(oracle, asked):
     assert both > 25, "the history exercises both sides"
 
 
+@pytest.mark.parametrize("ring", [1, 2, 64])
+def test_the_edge_equals_a_loop_over_every_tile(oracle, folders, asked, ring):
+    own = Oracle(replace(oracle.declared, ring=ring), oracle.records, folders[0])
+    apart = same = 0
+    for event, _, reaches in asked:
+        for group in own.declared.groups:
+            place = entity_of(own.declared, group.name, event), event["event_ms"], reaches[group.name]
+            timeline = own.timelines[group.name]
+            edge = timeline.edge(*place)
+            found = timeline.read(*place, edge).values
+            assert (found, edge.said) == brute_edge(oracle, group, event, reaches[group.name], ring)
+            apart += edge.said and found != timeline.read(*place).values
+            same += edge.said and found == timeline.read(*place).values
+
+    assert apart > 15, "tiles hold events of t or later"
+    assert same > 0, "and an answer says edge where they could, but do not"
+
+
 def test_answers_as_they_should_be_have_no_difference(oracle, scores):
     found = compare(oracle, [json.dumps(entry).encode() for entry in scores])
 
-    assert (found.vectors_compared, found.differences, found.scored) == (25, 0, 25)
-    assert found.values_compared == 25 * (OWN + WINDOWED)
+    assert (found.differences, found.edge_differences, found.edge_against_rule, found.scored) == (0, 0, 0, 25)
+    assert (found.vectors_compared, found.edge) == (25 - sum(map(on_edge, scores)), sum(map(on_edge, scores)))
+    assert min(found.vectors_compared, found.edge) > 5
+    assert found.values_compared == found.vectors_compared * (OWN + WINDOWED)
+    assert found.edge_values == found.edge * (OWN + WINDOWED)
     assert found.unanswered == len(oracle.asking) - 25
 
 
@@ -234,12 +317,78 @@ def test_answers_as_they_should_be_have_no_difference(oracle, scores):
     "name", ["departures_by_origin__count_1h", "arrivals_by_route__gained_variance_13d", "dep_delay", "seats"]
 )
 def test_one_changed_value_is_found_and_named(oracle, scores, name):
-    changed = copy.deepcopy(scores)
+    changed = copy.deepcopy([entry for entry in scores if not on_edge(entry)])
     changed[3]["answer"]["values"][name] = (changed[3]["answer"]["values"][name] or 0) + 2**-30
     found = compare(oracle, changed)
 
-    assert (found.differences, found.differing_vectors) == (1, 1)
-    assert (found.examples[0].prediction_id, found.examples[0].what) == (scores[3]["prediction_id"], name)
+    assert (found.differences, found.differing_vectors, found.edge_differences) == (1, 1, 0)
+    assert (found.examples[0].prediction_id, found.examples[0].what) == (changed[3]["prediction_id"], name)
+
+
+@pytest.fixture(scope="module")
+def tight_scores(tight, asked):
+    return [score(tight, event, place, reach) for event, place, reach in asked]
+
+
+@pytest.mark.parametrize(
+    ("group", "name"),
+    [
+        ("departures_by_origin", "departures_by_origin__count_1h"),
+        ("arrivals_by_carrier", "arrivals_by_carrier__gained_mean_7d"),
+        ("arrivals_by_carrier", "weather_by_origin__wind_speed_max_6h"),
+        ("arrivals_by_carrier", "dep_delay"),
+    ],
+)
+def test_one_changed_value_of_an_answer_on_the_edge_is_found_and_named(tight, tight_scores, group, name):
+    changed = copy.deepcopy(tight_scores)
+    one = next(entry for entry in changed if entry["answer"]["groups"][group].get("edge"))
+    one["answer"]["values"][name] = (one["answer"]["values"][name] or 0) + 2**-30
+    found = compare(tight, changed)
+
+    assert (found.edge_differences, found.differences, found.edge_against_rule) == (1, 0, 0)
+    assert [(example.prediction_id, example.what) for example in found.examples] == [(one["prediction_id"], name)]
+
+
+def test_the_plain_value_where_the_tile_says_otherwise_is_found(tight, tight_scores, asked):
+    changed = copy.deepcopy(tight_scores)
+    for entry, (event, _, _) in zip(changed, asked, strict=True):
+        entry["answer"]["values"] = dict(tight.expected(event, reaches_of(entry["answer"])).values)
+    found = compare(tight, changed)
+
+    assert found.edge_differences > 0
+    assert found.edge_equal == found.edge > 0
+
+
+@pytest.mark.parametrize("says", [True, False])
+def test_a_group_that_says_edge_against_the_rule_is_found_and_named(tight, tight_scores, says):
+    changed = copy.deepcopy(tight_scores)
+    group = next(
+        (entry["prediction_id"], name, group)
+        for entry in changed
+        for name, group in entry["answer"]["groups"].items()
+        if group.get("edge", False) is not says
+    )
+    group[2]["edge"] = says
+    found = compare(tight, changed)
+
+    assert (found.edge_against_rule, found.examples[0].prediction_id) == (1, group[0])
+    assert (found.examples[0].what, found.examples[0].expected, found.examples[0].found) == (
+        f"{group[1]}:edge",
+        not says,
+        says,
+    )
+
+
+def test_a_group_that_hides_its_edge_is_compared_plainly(tight, tight_scores):
+    changed = copy.deepcopy(tight_scores)
+    for entry in changed:
+        for group in entry["answer"]["groups"].values():
+            group.pop("edge", None)
+    found = compare(tight, changed)
+
+    assert (found.edge, found.vectors_compared) == (0, 25)
+    assert found.differences > 0
+    assert found.edge_against_rule > 0
 
 
 @pytest.mark.parametrize(
@@ -261,14 +410,13 @@ def test_a_position_further_than_the_answer_saw_is_found(oracle, scores):
 
 
 def test_edges_and_lower_rungs_are_kept_apart(oracle, scores):
-    changed = copy.deepcopy(scores[:3])
-    changed[0]["answer"]["groups"]["arrivals_by_tail"]["edge"] = True
+    changed = copy.deepcopy([next(filter(on_edge, scores)), scores[-1], scores[-2]])
     changed[1]["answer"]["source"] = "default"
     changed[2]["prediction_id"] = "flights.departures/0/999999"
     found = compare(oracle, changed)
 
-    assert (found.edge, found.edge_equal, dict(found.not_compared), found.unknown) == (1, 1, {"default": 1}, 1)
-    assert found.vectors_compared == 0
+    assert (found.edge, dict(found.not_compared), found.unknown) == (1, {"default": 1}, 1)
+    assert (found.vectors_compared, found.values_compared, found.edge_values) == (0, 0, OWN + WINDOWED)
 
 
 def training_rows(oracle, asked):
@@ -286,12 +434,13 @@ def test_vectors_differ_from_training_rows_only_by_what_was_in_flight(oracle, as
     assert found.rows_differing == 0
     assert found.reasons["in_flight"] > 0
     assert found.reasons["unexplained"] == 0
-    assert found.compared == found.equal + found.reasons["in_flight"]
+    assert found.reasons["edge"] > 0
+    assert found.compared == found.equal + found.reasons["in_flight"] + found.reasons["edge"]
 
 
 def test_a_wrong_training_row_has_no_excuse(oracle, asked):
     event, place, reaches = asked[0]
-    seen_all = {name: Reach(10**9, {}) for name in reaches}
+    seen_all = {name: Reach(NOW_MS // MINUTE_MS, {0: 10**6, 1: 10**6}) for name in reaches}
     rows = training_rows(oracle, asked).with_columns(arrivals_by_carrier__gained_mean_7d=pl.lit(0.5))
     found = compare_training(oracle, [score(oracle, event, place, seen_all)], rows)
 
@@ -383,3 +532,100 @@ def test_a_delta_table_is_its_added_files_without_the_removed(tmp_path):
     write_delta(tmp_path, pl.DataFrame({"n": [1, 2, 3, 4]}))
 
     assert sorted(delta.read(tmp_path)["n"]) == [1, 2, 3, 4]
+
+
+COLUMNS = {"whole": {"type": "integer"}, "money": {"type": "decimal", "scale": 2}}
+EVENTS = {
+    **dict.fromkeys(("partition", "offset", "period", "event_ms", "whole", "money"), pl.Int64),
+    **dict.fromkeys(("reason", "duplicate", "key"), pl.String),
+}
+LAST_MS = 300
+
+
+def world(draw):
+    """One entity's files and log on two partitions: late, early, tied, in disordered periods, with copies."""
+    events = []
+    for partition in (FILE, 0, 1):
+        offset, append_ms = -1, draw.randrange(PERIOD_MS)
+        for _ in range(draw.choice([3, 10, 40])):
+            offset, append_ms = offset + draw.randint(1, 3), max(0, append_ms + draw.randint(-15, 25))
+            values = {"whole": draw.choice([None, draw.randint(-50, 50)]), "real": None, "word": None}
+            values["money"] = draw.choice([None, Fraction(draw.randint(-300, 300), 100)])
+            unique = draw.choice([None, None, None, "a", "b"]) if partition != FILE else None
+            last_ms = LAST_MS // 3 if partition == FILE else LAST_MS
+            event_ms = draw.choice([draw.randrange(last_ms), draw.randrange(0, last_ms, 10)])
+            events.append(Event(partition, offset, append_ms, event_ms, values=values, unique=unique))
+    return events
+
+
+def timeline_of(group, events, ring):
+    """The oracle's timeline of the events for the features that it can read, declared as the product's group is."""
+    kept = {(event.partition, event.offset) for event in without_duplicates(events, DUPLICATE_HORIZON_MS)}
+    rows = [
+        {
+            "partition": event.partition,
+            "offset": event.offset,
+            "period": -1 if event.partition == FILE else event.append_ms // PERIOD_MS,
+            "event_ms": event.event_ms,
+            "reason": None,
+            "duplicate": None if (event.partition, event.offset) in kept else "unique_key",
+            "key": event.entity,
+            "whole": event.values["whole"],
+            "money": component(event.values["money"]),
+        }
+        for event in events
+    ]
+    asks = {feature.name: ask_of(group, feature) for feature in group.features}
+    features = [
+        declared.Feature(name, ask.column, ask.aggregation, ask.length_ms, ask.hop_ms)
+        for name, ask in asks.items()
+        if ask.column in (None, *COLUMNS)
+    ]
+    own = declared.Group(group.name, "things", ("key",), tuple(features))
+    sources = {"things": {"columns": COLUMNS}}
+    project = declared.Declared(sources, (own,), PERIOD_MS, "things", (), ring)
+    return Timeline(project, own, pl.DataFrame(rows, schema=EVENTS))
+
+
+def delivered(draw, group, events, ring):
+    """The speed side, given some of each partition's log from its begin on, in any interleaving, some of it again."""
+    speed = SpeedSide(group, ring)
+    logs = [[event for event in events if event.partition == partition] for partition in (0, 1)]
+    logs = [log[: draw.randint(0, len(log))] for log in logs]
+    turns = [partition for partition in (0, 1) for _ in logs[partition]]
+    draw.shuffle(turns)
+    rest = [iter(log) for log in logs]
+    for partition in turns:
+        speed.apply(next(rest[partition]))
+    for log in logs:
+        for event in log[draw.randint(0, len(log)) :]:
+            assert speed.apply(event) == "fenced"
+    return speed
+
+
+@pytest.mark.parametrize("ring", [1, 4, 64])
+def test_the_product_reads_what_the_edge_says(ring):
+    """Hashes filled by the product's own rule, and read by it, beside the oracle."""
+    draw, group = random.Random(ring), definition(ring).groups["things"]
+    edges = apart = 0
+    for _ in range(40):
+        events = world(draw)
+        speed, horizon = delivered(draw, group, events, ring), draw.randrange(6)
+        batch, _ = by_period(without_duplicates(events, DUPLICATE_HORIZON_MS), horizon)
+        timeline = timeline_of(group, events, ring)
+        for t_ms in (draw.randrange(LAST_MS + 20), draw.randrange(0, LAST_MS, 5), draw.randrange(LAST_MS)):
+            read = speed.read(batch_value(group, batch), horizon, t_ms)
+            place = "e", t_ms, Reach(horizon, read.provenance.positions)
+            edge, plain = timeline.edge(*place), timeline.read(*place).values
+            expected = timeline.read(*place, edge).values if edge.said else plain
+            assert edge.said == read.provenance.edge
+            assert expected == {name: read.values[name] for name in expected}
+            edges, apart = edges + edge.said, apart + (expected != plain)
+
+    assert 25 < edges < 95, "many answers are on the edge, and many are not"
+    assert 15 < apart < edges
+
+
+def test_a_project_keeps_as_many_events_single_as_the_product_does(project):
+    assert View().ring == declared.RING
+    assert load_project(CONF).view.ring == project.ring == declared.read(CONF, "departure").ring

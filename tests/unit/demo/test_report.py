@@ -13,8 +13,8 @@ from demo.oracle.training import TrainingComparison
 from demo.replay import Replayed
 
 KEYS = {
-    "sources", "partitions", "scored", "vectors_compared", "values_compared", "differences", "edge", "from_both_views",
-    "equal_to_training_row", "freshness_ms", "trigger", "seconds",
+    "sources", "partitions", "scored", "vectors_compared", "values_compared", "differences", "edge", "edge_values",
+    "edge_differences", "from_both_views", "equal_to_training_row", "freshness_ms", "trigger", "seconds",
 }  # fmt: skip
 FIGURES = {
     "auc": 0.9, "baseline_auc": 0.85, "auc_gain": 0.05, "auc_gain_low": 0.04,
@@ -25,7 +25,7 @@ COMMANDS = [("one", "first"), ("two", "second"), ("three", "third")]
 
 @pytest.fixture
 def sound():
-    compared = Comparison(scored=10, vectors_compared=9, values_compared=90, edge=1, from_both_views=9)
+    compared = Comparison(scored=10, vectors_compared=9, values_compared=90, edge=1, edge_values=10, from_both_views=9)
     training = TrainingComparison(compared=10, equal=8)
     training.reasons.update({"in_flight": 1, "edge": 1})
     return report.Findings(
@@ -66,6 +66,11 @@ def test_it_ends_with_the_commands_to_go_on_with(sound):
     ("change", "word"),
     [
         ({"comparison": Comparison(vectors_compared=9, from_both_views=9, differences=1)}, "differ"),
+        (
+            {"comparison": Comparison(vectors_compared=9, from_both_views=9, edge_differences=1)},
+            "values on the edge differ",
+        ),
+        ({"comparison": Comparison(vectors_compared=9, from_both_views=9, edge_against_rule=1)}, "against its rule"),
         ({"comparison": Comparison()}, "no scored vector"),
         ({"comparison": Comparison(vectors_compared=10, from_both_views=8)}, "both views"),
         ({"comparison": Comparison(vectors_compared=9, from_both_views=9, unanswered=1)}, "never scored"),
@@ -93,3 +98,14 @@ def test_a_difference_is_shown_with_its_place(sound):
     report.show(report.build(sound), COMMANDS, Console(file=screen, width=120))
 
     assert "t/0/1 a__b_1h: 1.5 != 2.5" in screen.getvalue()
+
+
+def test_answers_on_the_edge_are_shown_with_their_values_and_differences(sound):
+    compared = replace(sound.comparison, edge=2778, edge_values=86118, edge_differences=1)
+    screen = io.StringIO()
+    report.show(report.build(replace(sound, comparison=compared)), COMMANDS, Console(file=screen, width=120))
+
+    assert any(
+        "on the edge, by its rule" in line and "2,778 (86,118 values, 1 differences)" in line
+        for line in screen.getvalue().splitlines()
+    )

@@ -90,7 +90,7 @@ def topics(conf: Path) -> dict[str, str]:
 
 def create_topics(servers: str, names: Iterable[str], partitions: int = 2) -> None:
     """Create the airports' topics where they are missing; the broker's clock stamps what is appended."""
-    admin = AdminClient({"bootstrap.servers": servers})
+    admin = AdminClient({"bootstrap.servers": servers, "log_level": 0})
     there = admin.list_topics(timeout=30).topics
     settings = {"message.timestamp.type": "LogAppendTime"}
     missing = [NewTopic(name, partitions, 1, config=settings) for name in names if name not in there]
@@ -166,7 +166,7 @@ class Replay:
 
 def producer(servers: str) -> Producer:
     """Return a producer that never gives up and never sends a message twice by itself."""
-    return Producer({"bootstrap.servers": servers, **SETTINGS})
+    return Producer({"bootstrap.servers": servers, "log_level": 0, **SETTINGS})
 
 
 def with_progress(

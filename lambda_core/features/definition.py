@@ -78,6 +78,7 @@ def compile_definition(project: Project, references: dict[str, str] | None = Non
             for name, group in groups.items()
         },
         "period_ms": project.view.period_ms,
+        "ring": project.view.ring,
         "encodings": [KEY_ENCODING, STATE_FORMAT],
         "references": references or {},
     }

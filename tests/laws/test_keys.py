@@ -108,6 +108,7 @@ def changed(path: str, value: object) -> str:
     ("path", "value"),
     [
         ("view.period", 21),
+        ("view.ring", 9),
         ("sources.things.columns.whole.repair", "abs(whole)"),
         ("sources.things.columns.whole.min", 0),
         ("sources.things.columns.money.scale", 3),
@@ -140,7 +141,6 @@ def test_whatever_decides_what_an_event_becomes_changes_the_definition(path, val
         ("sources.things.derive.at.description", "other"),
         ("feature_groups.things.features.1.description", "other"),
         ("feature_groups.things.features.1.unit", "minutes"),
-        ("view.ring", 9),
         ("view.lookback", 9),
         ("serving.deadline", 9),
     ],

@@ -254,8 +254,8 @@ def commands(stage: Stage, records: Sequence[Record]) -> list[tuple[str, str]]:
     asked = orjson.dumps({"model": MODEL, "t_ms": last.event_ms, "event": event}).decode()
     return [
         (f".venv/bin/mainstem ask {FEATURE_SET} {keys} --at {moment}", "The last departure's features, both views"),
-        (f"curl -s {url}/score -d '{asked}'", "Its score, worked out anew"),
-        (f"curl -s {url}/ready", "What answers: view, epoch, model"),
+        (f"curl -sS --fail-with-body {url}/score -d '{asked}'", "Its score, worked out anew"),
+        (f"curl -sS --fail-with-body {url}/ready", "What answers: view, epoch, model"),
     ]
 
 

@@ -18,6 +18,8 @@ from local_stack import process, stack
 
 SHOWN = ("stage begins", "stage ends", "stage failed")
 READY_SECONDS = 120.0
+TOLD = {"MAINSTEM_LOG": "INFO"}
+"""What the demo waits for is told at this level."""
 
 
 class DemoError(RuntimeError):
@@ -43,7 +45,7 @@ class Batch:
             stdout=subprocess.DEVNULL,
             text=True,
             bufsize=1,
-            env={**os.environ, **variables},
+            env={**os.environ, **variables, **TOLD},
         )
 
     def __enter__(self) -> Self:
@@ -76,12 +78,16 @@ class Batch:
 
     def close(self) -> None:
         """End the process: it follows nothing any more."""
-        self._process.communicate(timeout=60)
+        try:
+            self._process.communicate(timeout=60)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.communicate()
 
 
 def start(name: str, log: Path, variables: Mapping[str, str], folder: Path) -> process.Member:
     """Start a long-running process (speed, merge, score, serve) in the care of the local stack."""
-    assignments = [f"{key}={value}" for key, value in variables.items()]
+    assignments = [f"{key}={value}" for key, value in {**variables, **TOLD}.items()]
     started = process.spawn(["env", *assignments, sys.executable, "-m", f"jobs.{name}"], log)
     return stack.register(name, started.pid, log, folder=folder)
 

@@ -44,9 +44,9 @@ class Comparison:
 
     Attributes:
         scored: distinct prediction ids; repeats: further score records of an id (equal or not, they are compared).
-        vectors_compared, values_compared, differences: without those that say `edge`; differences are values.
-        edge: answers of which a group says so; edge_values, edge_differences: their values, and those that are not what
-            the rule of the right edge gives; edge_equal: those of them that equal the plain formula all the same.
+        vectors_compared, values_compared, differences: all of them; differences are values.
+        edge, edge_values, edge_differences: the part of these where a group says `edge`, which is held to the rule of
+            the right edge; edge_equal: those of them that equal the plain formula all the same.
         edge_against_rule: groups that say `edge` where the rule does not, or the other way round.
         from_both_views: vectors compared that hold at least one event from each view.
         not_compared: answers that read no view, by their source; unknown: scores whose asking event is not in raw.
@@ -189,16 +189,15 @@ def _compare_one(oracle: Oracle, score: dict[str, Any], found: Comparison) -> No
     _compare_edges(score, edges, found)
     expected = oracle.expected(event, reaches)
     wrong = _wrong(oracle, event, expected.values, answer)
-    if on_edge:
-        by_rule = {**expected.values, **oracle.on_edges(event, reaches, on_edge)}
-        found.edge += 1
-        found.edge_equal += not wrong
-        found.edge_values += len(by_rule)
-        _note_edge(found, score["prediction_id"], _wrong(oracle, event, by_rule, answer))
-        return
     found.vectors_compared += 1
     found.values_compared += len(expected.values)
     found.from_both_views += bool(expected.from_batch and expected.from_speed)
+    if on_edge:
+        found.edge += 1
+        found.edge_equal += not wrong
+        found.edge_values += len(expected.values)
+        wrong = _wrong(oracle, event, {**expected.values, **oracle.on_edges(event, reaches, on_edge)}, answer)
+        found.edge_differences += len(wrong)
     _note(found, score["prediction_id"], wrong)
 
 
@@ -218,11 +217,6 @@ def _wrong(
 def _note(found: Comparison, prediction_id: str, wrong: dict[str, tuple[Any, Any]]) -> None:
     found.differences += len(wrong)
     found.differing_vectors += bool(wrong)
-    _show(found, prediction_id, wrong)
-
-
-def _note_edge(found: Comparison, prediction_id: str, wrong: dict[str, tuple[Any, Any]]) -> None:
-    found.edge_differences += len(wrong)
     _show(found, prediction_id, wrong)
 
 

@@ -44,10 +44,10 @@ def test_every_scored_vector_equals_the_oracle_through_the_kills(demo):
 
     assert [kill.split()[0] for kill in sorted(report["kills"])] == ["merge", "speed"]
     assert report["duplicated_updates"] > 0
-    assert report["vectors_compared"] + report["edge"] == report["scored"] > 900
+    assert report["vectors_compared"] == report["scored"] > 900
     assert report["values_compared"] >= 31 * report["vectors_compared"]
     assert report["differences"] == report["unanswered"] == report["unknown"] == 0
-    assert report["edge_differences"] == report["edge_against_rule"] == 0
+    assert report["edge_against_rule"] == 0
     assert report["share_from_both_views"] >= 0.9
 
 

@@ -1,5 +1,6 @@
 import io
 import json
+from collections import Counter
 from dataclasses import replace
 
 import pytest
@@ -67,9 +68,10 @@ def test_it_ends_with_the_commands_to_go_on_with(sound):
     [
         ({"comparison": Comparison(vectors_compared=9, from_both_views=9, differences=1)}, "differ"),
         (
-            {"comparison": Comparison(vectors_compared=9, from_both_views=9, edge_differences=1)},
-            "values on the edge differ",
+            {"comparison": Comparison(vectors_compared=9, from_both_views=9, not_compared=Counter(default=1))},
+            "without a view",
         ),
+        ({"kills": ["speed after 3 of 9 messages"], "duplicated_updates": 0}, "no update came twice"),
         ({"comparison": Comparison(vectors_compared=9, from_both_views=9, edge_against_rule=1)}, "against its rule"),
         ({"comparison": Comparison()}, "no scored vector"),
         ({"comparison": Comparison(vectors_compared=10, from_both_views=8)}, "both views"),
@@ -106,6 +108,6 @@ def test_answers_on_the_edge_are_shown_with_their_values_and_differences(sound):
     report.show(report.build(replace(sound, comparison=compared)), COMMANDS, Console(file=screen, width=120))
 
     assert any(
-        "on the edge, by its rule" in line and "2,778 (86,118 values, 1 differences)" in line
+        "of them on the edge" in line and "2,778 (1 differences from the edge's rule)" in line
         for line in screen.getvalue().splitlines()
     )

@@ -11,7 +11,7 @@ Runs the spark-submit of .venv with the settings that every job here needs:
   jars             all of .jars/spark (Delta Lake, the Kafka connector), as `make setup` fetched them
   Delta Lake       its session extension and its catalogue
   time             UTC, whatever the machine's zone
-  local defaults   master local[*], 3 GiB of driver memory, loopback only, no UI, no progress bar
+  local defaults   master local[*] (jobs/speed.py: local[12], a slot for each partition of the topics), 3 GiB of driver memory, loopback only, no UI, no progress bar
 
 Anything given on the command line comes later and wins:
   ./spark-submit.sh jobs/batch.py --help                                 what the batch job takes
@@ -22,7 +22,7 @@ Anything given on the command line comes later and wins:
 From the environment:
   SPARK_LOCAL_IP        the address to bind to (127.0.0.1; on a cluster, this machine's own)
   SPARK_DRIVER_MEMORY   memory of the driver (3g)
-  SPARK_MASTER          where to run (local[*])
+  SPARK_MASTER          where to run (local[*]; jobs/speed.py: local[12])
 TEXT
 }
 
@@ -45,8 +45,14 @@ export PYSPARK_PYTHON=${PYSPARK_PYTHON:-$ROOT/.venv/bin/python}
 export PYTHONPATH=$ROOT${PYTHONPATH:+:$PYTHONPATH}
 export MLFLOW_DISABLE_TELEMETRY=true GX_ANALYTICS_ENABLED=false
 
+# In Real-Time Mode every partition of a topic keeps a task slot, however few cores there are.
+master='local[*]'
+for word in "$@"; do
+    case $word in *jobs/speed.py) master='local[12]' ;; esac
+done
+
 exec "$SUBMIT" \
-    --master "${SPARK_MASTER:-local[*]}" \
+    --master "${SPARK_MASTER:-$master}" \
     --driver-memory "${SPARK_DRIVER_MEMORY:-3g}" \
     --jars "$(IFS=, && echo "${jars[*]}")" \
     --conf spark.sql.extensions=io.delta.sql.DeltaSparkSessionExtension \

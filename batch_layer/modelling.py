@@ -73,6 +73,6 @@ def latest_run(context: RunContext, model: str) -> str:
     newest = attempts.where("tried = fitted").orderBy(F.desc("made_ms"), F.desc("run_id")).first()
     if newest is None:
         raise DataError(
-            f"{tables.candidates(model)}: expected a complete training run, found none; run the stage train"
+            f"{tables.candidates(model)}: expected a complete training run, found none; run: mainstem batch run training"
         )
     return str(newest["run_id"])

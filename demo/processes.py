@@ -14,6 +14,7 @@ import tenacity
 from rich.console import Console
 
 from jobs.batch import DONE
+from lambda_core.errors import MainstemError
 from local_stack import process, stack
 
 SHOWN = ("stage begins", "stage ends", "stage failed")
@@ -22,7 +23,7 @@ TOLD = {"MAINSTEM_LOG": "INFO"}
 """What the demo waits for is told at this level."""
 
 
-class DemoError(RuntimeError):
+class DemoError(MainstemError):
     """A part of the demo did not do what it should; the message names its log.
 
     Operator action: read the log that the message names, then `mainstem down` and run the demo again.

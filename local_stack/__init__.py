@@ -3,5 +3,6 @@
 Lives here: fetching the jars (`jars`), one Kafka broker (`broker`), one Redis server (`store`), free ports (`ports`),
 and the stack that starts both, remembers every process, and ends them again (`stack`, `state`).
 Reads: `jars.lock`, `KAFKA_BOOTSTRAP_SERVERS`, `REDIS_URL`. Writes: `.jars/`, `build/stack/`.
-Does not belong here: anything that a deployed system needs; no other package imports this one, save demo and tests.
+Does not belong here: anything that a deployed system needs; of the other packages only jobs (for the
+addresses), demo and tests import this one.
 """

@@ -3,6 +3,7 @@
 One row an event that asks (accepted, no duplicate, matching the feature set's `where`):
 
     prediction_key, t_ms     the asking event and its own time
+    append_ms                when its record was appended
     <partition columns>      what the models of this feature set are parted by
     entities                 feature group -> canonical key of the asker's entity (null: it has none)
     <the vector>             request features by their expressions, then the windowed features as of t
@@ -23,6 +24,7 @@ from batch_layer.preparation.kernel import windowed
 from batch_layer.preparation.windowing import reach_ms, windowed_frame
 from lambda_core.errors import ConfigError
 from lambda_core.features.keys import entity_key_sql
+from lambda_core.features.requests_sql import request_feature_sql
 from lambda_core.features.states_sql import COUNTED
 from lambda_core.schemas import tables
 
@@ -35,7 +37,6 @@ if TYPE_CHECKING:
     from lambda_core.features.definition import FeatureGroup
 
 PLACE = ["partition", "offset"]
-_REQUEST_TYPES = {"integer": "bigint", "float": "double", "string": "string"}
 
 
 @dataclass(frozen=True)
@@ -103,14 +104,12 @@ def asking_rows(
     asked = _between(asked, from_ms, until_ms)
     origin = f"case when `partition` < 0 then 'file' else '{source.topic}' end"
     keys = [f"'{name}', {entity_key_sql(context.definition.groups[name].key_columns)}" for name in declared.groups]
-    request = [
-        F.expr(feature.expression).cast(_REQUEST_TYPES[feature.type]).alias(name)
-        for name, feature in declared.request_features.items()
-    ]
+    request = [F.expr(request_feature_sql(feature)).alias(name) for name, feature in declared.request_features.items()]
     return asked.select(
         F.expr(f"concat_ws('/', {origin}, `partition`, `offset`)").alias("prediction_key"),
         *PLACE,
         F.col("event_time_ms").alias("t_ms"),
+        F.col("append_time_ms").alias("append_ms"),
         *_partition_columns(context, feature_set),
         F.expr(f"map({', '.join(keys)})" if keys else "cast(map() as map<string,string>)").alias("entities"),
         *request,
@@ -169,7 +168,7 @@ def _labelled(context: RunContext, feature_set: str, rows: DataFrame) -> DataFra
     """Return the rows with the first outcome that says something, by event time and position."""
     label = _label(context, feature_set)
     vector = context.definition.vector_names(feature_set)
-    kept = ["prediction_key", "t_ms", *_partition_columns(context, feature_set), "entities", *vector]
+    kept = ["prediction_key", "t_ms", "append_ms", *_partition_columns(context, feature_set), "entities", *vector]
     if label is None:
         return rows.select(*kept, F.expr("cast(null as int) label"), F.expr("cast(null as bigint) label_known_ms"))
     outcomes = context.tables.read(tables.prepared(label.source)).where(COUNTED)

@@ -62,7 +62,6 @@ def _asking(context: RunContext, model: str) -> DataFrame:
     declared = context.project.models[model]
     rows = context.tables.read(tables.training(declared.feature_set))
     learnt = context.tables.read(tables.split(model)).where("split = 'train'").select("prediction_key")
-    append_ms = "append_time_ms" if "append_time_ms" in rows.columns else "t_ms"
     return (
         rows.where(F.col(declared.partition_by).isNotNull())
         .join(learnt, "prediction_key", "left_anti")
@@ -70,7 +69,7 @@ def _asking(context: RunContext, model: str) -> DataFrame:
             "prediction_key",
             F.col(declared.partition_by).cast("string").alias("partition_key"),
             "t_ms",
-            F.col(append_ms).alias("append_ms"),
+            "append_ms",
             *vector_columns(context, model),
         )
     )

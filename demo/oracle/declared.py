@@ -13,7 +13,7 @@ import yaml
 UNITS_MS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 HOUR_MS, DAY_MS = UNITS_MS["h"], UNITS_MS["d"]
 RING = 32
-"""The specification's number of events that a period's hash keeps single, where a project declares none."""
+"""How many events a period's hash keeps single where a project does not declare it."""
 
 
 @dataclass(frozen=True)
@@ -61,10 +61,6 @@ class Declared:
     def scale(self, source: str, column: str) -> int:
         """Return the digits after the point of a column's numbers."""
         return int(self.sources[source]["columns"].get(column, {}).get("scale", 0))
-
-    def source_of(self, topic: str) -> str:
-        """Return the source whose log the topic is."""
-        return next(name for name, section in self.sources.items() if section.get("topic") == topic)
 
 
 def read(folder: Path, feature_set: str) -> Declared:

@@ -39,11 +39,6 @@ class TrainingComparison:
     rows_differing: int = 0
     examples: list[Difference] = field(default_factory=list)
 
-    @property
-    def share_equal(self) -> float:
-        """Return the share of equal vectors among those compared, 0 to 1."""
-        return self.equal / self.compared if self.compared else 0.0
-
 
 def compare_training(
     oracle: Oracle, scores: Iterable[bytes | dict[str, Any]], rows: pl.DataFrame

@@ -24,4 +24,7 @@ def register(app: typer.Typer) -> None:
         """
         from serving_layer.client.ask import ask as answer  # serving is loaded by what serves
 
+        for pair in key:
+            if "=" not in pair:
+                raise typer.BadParameter(f"--key: expected column=value, found {pair!r}")
         answer(context(), feature_set, dict(pair.split("=", 1) for pair in key), at)

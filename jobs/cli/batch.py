@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from jobs import batch as job
+from jobs.process import context
 from jobs.stages import STAGES
 
 app = typer.Typer(no_args_is_help=True, help="Run the batch stages: from source files to a published view and model.")
@@ -36,3 +37,22 @@ def run(
         raise typer.BadParameter(f"expected one of {', '.join(STAGES)}; found {', '.join(unknown)}")
     part = [word for name in source or [] for word in ("--source", name)] + (["--since", since] if since else [])
     raise typer.Exit(job.main([*(stages or []), *part]))
+
+
+@app.command()
+def revert(
+    model: Annotated[str | None, typer.Option(help="Take this model back; when left out, the batch view.")] = None,
+) -> None:
+    """Let what answered before answer again, with one flip: the previous view, or a model's previous version.
+
+    Example: mainstem batch revert --model churn
+    """
+    from batch_layer.deployment.deploy import revert_model  # Spark and MLflow are loaded by what needs them
+    from batch_layer.publishing.revert import revert as revert_view
+
+    if model is None:
+        back = revert_view(context())
+        print(f"view {back.generation} answers again, {back.reverted} is kept as the previous one")
+    else:
+        deployed = revert_model(context(), model)
+        print(f"{model} version {deployed.version} answers again, {deployed.previous} is kept as the previous one")

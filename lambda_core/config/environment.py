@@ -9,6 +9,8 @@ Every variable that Mainstem reads is declared here, once:
     MAINSTEM_DATA                            folder of the sources' files
     MAINSTEM_API_TOKEN                       bearer token that the HTTP server asks for (default: none)
     MAINSTEM_API_TOKEN_FILE                  file that holds it, in place of the variable
+    MAINSTEM_LOG                             least level of what is logged (default: INFO)
+    MAINSTEM_REPORT                          the demo's report that the notebook looks at
 """
 
 from pathlib import Path

@@ -38,6 +38,14 @@ def _in_features(project: Project) -> Iterator[Use]:
     for name, group in project.feature_groups.items():
         yield f"feature_groups.{name}.source", group.source, project.sources
         yield f"feature_groups.{name}.entity", group.entity, project.entities
+        if group.source in project.sources:
+            columns = project.sources[group.source].all_columns
+            for place, block in enumerate(group.features):
+                if block.column is not None:
+                    yield f"feature_groups.{name}.features[{place}].column", block.column, columns
+            keys = project.entities[group.entity].keys if group.entity in project.entities else ()
+            for key in keys:
+                yield f"feature_groups.{name}.entity ({group.entity}) in source {group.source}", key, columns
     for name, feature_set in project.feature_sets.items():
         yield f"feature_sets.{name}.asked_by", feature_set.asked_by, project.sources
         for place, group_name in enumerate(feature_set.groups):
@@ -47,8 +55,14 @@ def _in_features(project: Project) -> Iterator[Use]:
 def _in_models(project: Project) -> Iterator[Use]:
     for name, label in project.labels.items():
         yield f"labels.{name}.source", label.source, project.sources
+        if label.source in project.sources:
+            for place, column in enumerate(label.join):
+                yield f"labels.{name}.join[{place}]", column, project.sources[label.source].all_columns
     for name, model in project.models.items():
         yield f"models.{name}.feature_set", model.feature_set, project.feature_sets
         yield f"models.{name}.label", model.label, project.labels
+        asking = project.feature_sets.get(model.feature_set)
+        if asking is not None and asking.asked_by in project.sources:
+            yield f"models.{name}.partition_by", model.partition_by, project.sources[asking.asked_by].all_columns
     for route, model_name in project.serving.routes.items():
         yield f"serving.routes.{route}", model_name, project.models

@@ -81,7 +81,9 @@ class Predictor:
             return Prediction(rung.value, None, partition_key, self.answer_by(question, rung))
         loaded = self._models[model].loaded
         if loaded is None:
-            raise ArtefactError(f"model {model}: expected a deployed version, found none; run: mainstem run deploy")
+            raise ArtefactError(
+                f"model {model}: expected a deployed version, found none; run: mainstem batch run deployment"
+            )
         scorer = loaded.scorer(partition_key)
         answer = self.answer_by(question, rung)
         return Prediction(

@@ -171,7 +171,7 @@ class ViewStore:
             self._current = None
             raise EpochError(
                 f"Redis at {address(self._client)}: expected the pointer {self._keys.pointer}, found none: nothing was "
-                "published there, or it was emptied; run: mainstem run publish"
+                "published there, or it was emptied; run: mainstem batch run publishing"
             )
         if self._current is None or self._current[0] != found:
             self._current = (found, Pointer.decode(found))

@@ -83,7 +83,7 @@ class GroupProvenance(msgspec.Struct, frozen=True):
         entity: canonical key; None where the request had none (all features are then those of no event).
         positions: the fence vector: source partition -> greatest offset applied for this entity since the horizon.
         from_batch, from_speed: whether the view of that side held anything inside the group's windows.
-        edge: whether t lay before an event that was already folded (see MERGE rules, right edge).
+        edge: whether t lay before an event that was already folded (`views.reading`).
         last_event_ms: event time of the newest event seen by this entity in either view; None when there was none.
     """
 

@@ -95,7 +95,7 @@ class Current:
         reasons = [] if marked else [f"Redis lacks the mark of epoch {epoch}: publish again and rebuild the speed view"]
         for name, model in self.serving.models.items():
             if model.loaded is None:
-                why = model.refused[1] if model.refused else "none was deployed; run: mainstem run deploy"
+                why = model.refused[1] if model.refused else "none was deployed; run: mainstem batch run deployment"
                 reasons.append(f"model {name}: expected a version that answers: {why}")
         return reasons
 

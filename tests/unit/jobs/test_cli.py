@@ -39,6 +39,20 @@ def test_an_unknown_stage_is_answered_with_those_there_are():
     assert "ingestoin" in result.output
 
 
+def test_going_back_explains_itself():
+    result = runner.invoke(app, ["batch", "revert", "--help"])
+
+    assert result.exit_code == 0
+    assert "previous" in result.output
+
+
+def test_a_key_without_a_value_is_refused_before_anything_is_asked():
+    result = runner.invoke(app, ["ask", "departure", "--key", "origin"])
+
+    assert result.exit_code == 2
+    assert "column=value" in result.output
+
+
 def test_stages_can_be_taken_from_one_to_another():
     assert list(between("segregation", "evaluation")) == ["segregation", "training", "evaluation"]
 

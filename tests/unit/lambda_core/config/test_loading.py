@@ -62,6 +62,32 @@ def test_a_name_that_nothing_declares_is_told_with_the_nearest_one(folder: Path)
     assert "found 'rout'; did you mean 'route'?" in message
 
 
+@pytest.mark.parametrize(
+    ("file", "old", "new", "path"),
+    [
+        (
+            "features.yaml",
+            "column: dep_delay",
+            "column: dep_dealy",
+            "feature_groups.departures_by_origin.features[1].column",
+        ),
+        (
+            "features.yaml",
+            "keys: [tailnum]",
+            "keys: [tailnumm]",
+            "feature_groups.arrivals_by_tail.entity (tail) in source arrivals",
+        ),
+        ("models.yaml", "flight, origin", "flihgt, origin", "labels.late_arrival.join[4]"),
+        ("models.yaml", "partition_by: origin", "partition_by: orgin", "models.late_arrival.partition_by"),
+    ],
+)
+def test_a_column_that_the_source_lacks_is_told_with_its_file_and_the_nearest_one(folder, file, old, new, path):
+    message = edited(folder, file, old, new)
+
+    assert f"{file}: {path}" in message
+    assert "; did you mean " in message
+
+
 def test_a_key_that_stands_in_two_files_is_refused(folder: Path):
     (folder / "more.yaml").write_text("labels: {}\n")
 

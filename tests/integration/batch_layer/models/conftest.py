@@ -92,6 +92,7 @@ def rows(seed: int = 1, size: int = 2_400, told: float = 1.0) -> pd.DataFrame:
         {
             "prediction_key": [f"file/-1/{place}" for place in range(size)],
             "t_ms": np.arange(size) * 1_000,
+            "append_ms": np.arange(size) * 1_000 + 7,
             "region": [REGIONS[place % 2] for place in range(size)],
             "price": price,
             "hour": random.integers(0, 24, size),
@@ -103,8 +104,8 @@ def rows(seed: int = 1, size: int = 2_400, told: float = 1.0) -> pd.DataFrame:
 
 
 TRAINING = (
-    "prediction_key string, t_ms bigint, region string, price double, hour bigint, by_buyer__price_mean_1h double, "
-    "by_buyer__count_1h bigint, label int"
+    "prediction_key string, t_ms bigint, append_ms bigint, region string, price double, hour bigint, "
+    "by_buyer__price_mean_1h double, by_buyer__count_1h bigint, label int"
 )
 
 

@@ -177,6 +177,7 @@ def test_batch_scores_equal_the_online_scorer_bit_by_bit_and_are_written_once(ju
         assert list(asked["values"]) == VECTOR
         assert row["score"] == loaded.scorer(row["partition_key"]).score([list(asked["values"].values())])[0]
         assert (row["model_version"], row["scored_ms"]) == ("1", 1_000)
+        assert row["append_ms"] == asked["t_ms"] + 7
 
 
 def test_nothing_is_scored_before_a_deployment_nor_by_an_artefact_with_a_byte_changed(judged_shop):

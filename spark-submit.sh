@@ -11,7 +11,8 @@ Runs the spark-submit of .venv with the settings that every job here needs:
   jars             all of .jars/spark (Delta Lake, the Kafka connector), as `make setup` fetched them
   Delta Lake       its session extension and its catalogue
   time             UTC, whatever the machine's zone
-  local defaults   master local[*] (jobs/speed.py: local[12], a slot for each partition of the topics), 3 GiB of driver memory, loopback only, no UI, no progress bar
+  local defaults   master local[*] (jobs/speed.py: local[12], a slot for each partition of the topics),
+                   3 GiB of driver memory, loopback only, no UI, no progress bar
 
 Anything given on the command line comes later and wins:
   ./spark-submit.sh jobs/batch.py --help                                 what the batch job takes

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import closing
 
 import psutil
-from confluent_kafka import Consumer, TopicPartition
 from orjson import loads
 
+from lambda_core.repositories.log import KafkaTopics, consumer
 from local_stack.process import Member, find
 
 BEGIN, END = 0.3, 0.6
@@ -87,8 +87,7 @@ def kill(member: Member) -> None:
 
 def updates_sent(servers: str, topic: str) -> int:
     """Return how many messages a topic has."""
-    with _reader(servers) as consumer:
-        return sum(_ends(consumer, topic).values())
+    return sum(KafkaTopics(servers).ends(topic).values())
 
 
 def repeated_updates(servers: str, topic: str) -> int:
@@ -96,30 +95,13 @@ def repeated_updates(servers: str, topic: str) -> int:
 
     An update is of one event (its partition and offset) for one feature group and entity; only the first may count.
     """
-    with _reader(servers) as consumer:
-        ends = _ends(consumer, topic)
-        consumer.assign([TopicPartition(topic, number, 0) for number in ends])
-        seen: set[tuple[str, str, int, int]] = set()
+    ends = KafkaTopics(servers).ends(topic)
+    seen: set[tuple[str, str, int, int]] = set()
+    with closing(consumer(servers, topic, dict.fromkeys(ends, 0))) as reading:
         read = 0
-        while any(max(one.offset, 0) < ends[one.partition] for one in consumer.position(consumer.assignment())):
-            for message in consumer.consume(10_000, timeout=1):
+        while read < sum(ends.values()):
+            for message in reading.consume(10_000, timeout=1):
                 update = loads(message.value() or b"")
                 seen.add((update["group"], update["entity"], update["partition"], update["offset"]))
                 read += 1
-        return read - len(seen)
-
-
-@contextmanager
-def _reader(servers: str) -> Iterator[Consumer]:
-    settings = {"bootstrap.servers": servers, "group.id": "demo-reader", "enable.auto.commit": False}
-    consumer = Consumer({**settings, "isolation.level": "read_uncommitted"})
-    try:
-        yield consumer
-    finally:
-        consumer.close()
-
-
-def _ends(consumer: Consumer, topic: str) -> dict[int, int]:
-    """Return the offset after the last message of every partition."""
-    partitions = consumer.list_topics(topic).topics[topic].partitions
-    return {number: consumer.get_watermark_offsets(TopicPartition(topic, number))[1] for number in partitions}
+    return read - len(seen)

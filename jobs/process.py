@@ -12,9 +12,7 @@ import structlog
 from lambda_core.bootstrap import build_context
 from lambda_core.errors import MainstemError
 from local_stack import stack
-from local_stack.jars import JarError
-from local_stack.server import ServerError
-from local_stack.state import StateError
+from local_stack.errors import StackError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -57,7 +55,7 @@ def guarded(work: Callable[[], Any]) -> int:
     """Run the work; return 0, or print the sentence of a known error and return its code."""
     try:
         work()
-    except (MainstemError, ServerError, StateError, JarError) as error:
+    except (MainstemError, StackError) as error:
         print(f"{type(error).__name__}: {error}", file=sys.stderr)
         action = (type(error).__doc__ or "").partition("Operator action:")[2].strip()
         if action:

@@ -24,7 +24,9 @@ if TYPE_CHECKING:
 def build_context(
     conf: Path = Path("conf"), variables: Mapping[str, str] | None = None, *, streaming: bool = False
 ) -> RunContext:
-    """Return the context of the project and environment that the variables name (default: the first of the folder, and local).
+    """Return the context of the project and environment that the variables name.
+
+    By default these are the first project of the folder, and `local`.
 
     Args:
         conf: folder that holds the projects' folders and `environments/`.

@@ -9,9 +9,8 @@ import typer
 from filelock import Timeout
 
 from local_stack import stack
-from local_stack.jars import JarError
-from local_stack.server import ServerError
-from local_stack.state import FOLDER, StateError
+from local_stack.errors import StackError
+from local_stack.state import FOLDER
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, help="A real broker and a real store on this machine.")
 Folder = Annotated[Path, typer.Option(help="Where data, logs and the state of the stack are.")]
@@ -57,7 +56,7 @@ def main() -> None:
     """Run a command; what can go wrong ends in one message, not in a traceback."""
     try:
         app()
-    except (ServerError, StateError, JarError) as error:
+    except StackError as error:
         raise SystemExit(f"local stack: {error}") from error
     except Timeout as error:
         raise SystemExit(f"local stack: another command holds {error.lock_file}; wait for it to end") from error

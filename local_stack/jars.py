@@ -18,6 +18,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from xml.sax.saxutils import quoteattr
 
+from local_stack.errors import StackError
+
 ROOT = Path(__file__).resolve().parent.parent
 LOCK = ROOT / "jars.lock"
 FOLDER = ROOT / ".jars"
@@ -27,7 +29,7 @@ _SECTION = re.compile(r"\[([a-z]+)\]")
 _LINE = re.compile(r"(?P<group>[\w.\-]+):(?P<artifact>[\w.\-]+):(?P<version>[\w.\-]+)  (?P<sha256>[0-9a-f]{64})")
 
 
-class JarError(RuntimeError):
+class JarError(StackError):
     """A jar is missing, unreadable, or not what `jars.lock` pins.
 
     Operator action: what the message says; a wrong hash is never to be answered by editing the lock without asking why.

@@ -8,13 +8,14 @@ from pathlib import Path
 
 import tenacity
 
+from local_stack.errors import StackError
 from local_stack.ports import LOOPBACK
 from local_stack.process import STOP_SECONDS, last_lines, spawn
 
 READY_SECONDS = 60.0
 
 
-class ServerError(RuntimeError):
+class ServerError(StackError):
     """A server of the local stack could not be started, or does not answer.
 
     Operator action: read the log that the message names; most often a port is taken or a program is not installed.

@@ -7,6 +7,7 @@ from pathlib import Path
 from filelock import FileLock
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from local_stack.errors import StackError
 from local_stack.jars import ROOT
 from local_stack.process import Member, identify
 
@@ -14,7 +15,7 @@ FOLDER = ROOT / "build" / "stack"
 LOCK_SECONDS = 180.0
 
 
-class StateError(RuntimeError):
+class StateError(StackError):
     """The state file of the stack cannot be read.
 
     Operator action: end the processes whose logs are in the folder by hand, then delete the folder.

@@ -1,8 +1,8 @@
 """The connection to Redis that every adapter of the store shares: explicit time-outs, plain errors, loaded scripts.
 
 What an adapter raises is a `StoreError` that names the address (never the password) and what to do. Adapters:
-`merge_store` (the merge worker's side), `view_store` (the reading side), `model_store` (models), `record_store` (scores, definitions),
-`pointers` (what is current).
+`merge_store` (the merge worker's side), `view_store` (the reading side), `model_store` (models),
+`record_store` (scores, definitions), `pointers` (what is current).
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """The Spark session: built for one machine from the environment's settings, or the one that spark-submit has made.
 
-Lives here: `session` (build_session), `side_by_side` (several tables at the same time). Reads: the jars that `make setup` fetched. Writes nothing.
+Lives here: `session` (build_session), `side_by_side` (several tables at the same time).
+Reads: the jars that `make setup` fetched. Writes nothing.
 Does not belong here: what is done with the session (cleaning, layers), where tables lie (repositories).
 """
 

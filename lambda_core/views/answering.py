@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from lambda_core.errors import EpochError, GuardError
 from lambda_core.schemas.messages import Answer, GroupProvenance
-from lambda_core.views.reading import EntityReader
+from lambda_core.views.reading import read_group
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -105,8 +105,10 @@ class Answerer:
         overflowed: list[str] = []
         for name in declared.groups:
             group, key = self.definition.groups[name], question.entities.get(name)
-            reader = EntityReader(group, None, None, []) if key is None else read.entities[name, key].reader(group, key)
-            reading = reader.read(question.t_ms)
+            if key is None:
+                reading = read_group(group, None, None, [], question.t_ms)
+            else:
+                reading = read.entities[name, key].reader(group, key).read(question.t_ms)
             values.update(reading.values)
             overflowed += reading.overflowed
             groups[name] = reading.provenance

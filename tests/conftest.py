@@ -22,6 +22,16 @@ os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
 
 
+_BRIEF = (
+    # Most code of a test run is gone before the optimizing compiler would pay: it gets to what runs four times as often.
+    "-XX:+DontCompileHugeMethods",
+    "-XX:Tier4InvocationThreshold=20000",
+    "-XX:Tier4MinInvocationThreshold=2400",
+    "-XX:Tier4CompileThreshold=60000",
+    "-XX:Tier4BackEdgeThreshold=160000",
+)
+
+
 @dataclass(frozen=True)
 class Endpoint:
     """Where a server is: `address` as its clients take it (`url` is the same, the word of Redis clients)."""
@@ -89,7 +99,7 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
         "spark.sql.warehouse.dir": str(folder / "warehouse"),
         "spark.local.dir": str(folder / "local"),
         "spark.driver.memory": "3g",
-        "spark.driver.extraJavaOptions": " ".join((*JVM, f"-Dderby.system.home={folder}")),
+        "spark.driver.extraJavaOptions": " ".join((*JVM, *_BRIEF, f"-Dderby.system.home={folder}")),
         "spark.sql.shuffle.partitions": "2",
         "spark.ui.enabled": "false",
         "spark.ui.showConsoleProgress": "false",

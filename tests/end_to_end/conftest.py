@@ -16,6 +16,8 @@ from local_stack import stack
 from local_stack.ports import free_port
 
 ROOT = Path(__file__).parents[2]
+SINCE = "2013-05-01"
+"""Seven months of history for one day of messages: as few as the models of all partitions need to be promoted."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ran]:
     environment.write_text(yaml.safe_dump(settings))
     place = Place(environment, folder / "stack", folder / "report.json")
     try:
-        code = run_demo(days=1, kill=("speed", "merge"), place=place)
+        code = run_demo(days=1, kill=("speed", "merge"), since=SINCE, place=place)
         addresses = stack.status(place.stack).addresses
         variables = {"MAINSTEM_ENVIRONMENT": str(environment.with_suffix(""))}
         variables |= addresses.as_environment() if addresses else {}

@@ -14,7 +14,7 @@ from batch_layer.preparation.reductions import Column
 from lambda_core.errors import OverflowStateError
 from lambda_core.features.aggregations import AGGREGATIONS, Moment, Number
 from lambda_core.features.definition import Feature, FeatureGroup, Slot
-from lambda_core.features.windows import Window
+from lambda_core.features.windows import Window, floor_to
 from tests.laws.worlds import byte_rows
 
 WINDOWS = (Window(7, 2), Window(40, 5), Window(300, 60))
@@ -50,7 +50,8 @@ def histories(draw):
     """One dict an event, in any order: few moments and entities, so that ties and edges are common."""
     events = []
     for offset, (who, partition, known, order, *rest) in enumerate(draw(byte_rows(0, 30, width=8))):
-        time = int.from_bytes(rest[:2]) % 451 - 50
+        moment = int.from_bytes(rest[:2]) % 451 - 50
+        time = floor_to(moment, 100) if rest[1] % 3 else moment
         event = {"entity": who % 3, "time": time, "offset": offset, "partition": partition % 3 - 1}
         events.append((order, event | {"known": time + known % 61} | values_of(int.from_bytes(rest[2:]))))
     return [event for _, event in sorted(events, key=lambda one: one[0])]

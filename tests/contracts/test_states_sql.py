@@ -21,7 +21,7 @@ pytestmark = pytest.mark.spark
 
 @pytest.fixture(scope="module")
 def world(spark, tmp_path_factory):
-    context = shop.context_of(spark, None, tmp_path_factory.mktemp("states"))
+    context = shop.context_of(spark, tmp_path_factory.mktemp("states"))
     rows = shop.orders(seed=3, count=200)
     rows[0] |= {"weight": 1e-320, "items": -(2**63), "duplicate": None, "customer": "ann"}
     rows[1] |= {"weight": 1e300, "items": 2**63 - 1, "duplicate": None, "customer": "ann"}

@@ -9,12 +9,14 @@ from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
 
+from confluent_kafka.admin import AdminClient, NewTopic
+
 from lambda_core.bootstrap import assemble
 from lambda_core.clock import FixedClock
 from lambda_core.config.environment import Environment
 from lambda_core.config.project import Project
 from lambda_core.features.definition import compile_definition
-from lambda_core.repositories.log import MemoryTopics
+from lambda_core.repositories.log import producer
 from lambda_core.schemas import tables
 from tests.laws.oracle import Ask, Event
 
@@ -80,11 +82,27 @@ def declared(name, known_by="event_time"):
     }
 
 
-def context_of(spark, store, folder: Path, *, known_by="event_time", settings=None):
-    """A context with tables of its own, the shared Spark and the shared Redis; its clock stands."""
-    settings = settings or declared(f"shop_{uuid.uuid4().hex[:8]}", known_by)
-    project = Project.model_validate(settings)
-    environment = Environment(redis=store.url if store else "redis://127.0.0.1:1/0", state=folder)
+def plain(name):
+    """The same settings with one small group, for what has nothing to do with values."""
+    settings = declared(name)
+    counted = {"source": "orders", "entity": "customer", "features": [{"aggregations": ["count"], "windows": ["1d"]}]}
+    settings["feature_groups"] = {"by_customer": counted}
+    settings["feature_sets"]["order"]["groups"] = ["by_customer"]
+    return settings
+
+
+def new_name():
+    return f"shop_{uuid.uuid4().hex[:8]}"
+
+
+def context_of(spark, folder: Path, settings=None, *, store=None, broker=None):
+    """A context with tables of its own, the shared Spark and the shared servers; its clock stands."""
+    project = Project.model_validate(settings or declared(new_name()))
+    environment = Environment(
+        redis=store.url if store else "redis://127.0.0.1:1/0",
+        kafka=broker.address if broker else "127.0.0.1:1",
+        state=folder,
+    )
     context = assemble(project, environment, FixedClock(NOW_MS))
     context.builders |= {"spark": lambda _: spark, "definition": lambda own: compile_definition(own.project)}
     return context
@@ -114,16 +132,30 @@ def orders(seed, count=400, late_ms=3 * DAY_MS):
 
 
 def write(context, rows, source="orders"):
-    """Write the rows as prepared, and as many raw records; return topics that hold as much."""
+    """Write the rows as prepared, and as many raw records."""
     names = [field.split()[0].strip("`") for field in SCHEMA.split(", ")]
     frame = context.spark.createDataFrame([tuple(row[name] for name in names) for row in rows], SCHEMA)
     context.tables.replace(tables.prepared(source), frame)
     raw = [raw_record(row) for row in rows]
     context.tables.replace(tables.raw(source), context.spark.createDataFrame(raw, tables.RAW_SCHEMA))
-    topic = context.project.sources[source].topic
-    # A broker stamps in order of offsets, and so are the offsets of these rows.
-    log = {partition: sorted(r["append_time_ms"] for r in rows if r["partition"] == partition) for partition in (0, 1)}
-    return MemoryTopics({topic: log})
+
+
+def send(context, rows, source="orders"):
+    """Make the source's topic anew, with a record for each of the rows that came by it, at its append time."""
+    topic, servers = context.project.sources[source].topic, context.environment.kafka
+    admin = AdminClient({"bootstrap.servers": servers})
+    # The records are old: without this the broker would soon drop them.
+    admin.create_topics([NewTopic(topic, 2, config={"retention.ms": "-1"})], operation_timeout=10)[topic].result()
+    by_offset = sorted((row for row in rows if row["partition"] >= 0), key=lambda row: row["offset"])
+    append(context, [(row["partition"], row["append_time_ms"]) for row in by_offset], source)
+
+
+def append(context, records, source="orders"):
+    """Append records to the source's topic: (partition, append time)."""
+    client = producer(context.environment.kafka)
+    for partition, append_ms in records:
+        client.produce(context.project.sources[source].topic, b"{}", partition=partition, timestamp=append_ms)
+    assert client.flush(10) == 0
 
 
 def raw_record(row):

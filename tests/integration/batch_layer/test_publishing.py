@@ -1,16 +1,20 @@
 import math
 import random
+import shutil
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import pytest
-import redis
+from confluent_kafka.admin import AdminClient
 
 from batch_layer.publishing import publish, revert
 from batch_layer.publishing.batch_values import BatchValues
+from batch_layer.publishing.publish import PublicationReport
 from batch_layer.publishing.retiring import LIFE_SECONDS
+from lambda_core.context import RunContext
 from lambda_core.errors import GuardError, PointerMovedError, PositionError
 from lambda_core.features.keys import entity_key
-from lambda_core.repositories.log import MemoryTopics
+from lambda_core.repositories.log import KafkaTopics
 from lambda_core.repositories.pointers import PointerRepository
 from lambda_core.schemas import tables
 from lambda_core.views.packing import unpack
@@ -21,15 +25,57 @@ from tests.laws import oracle
 pytestmark = [pytest.mark.spark, pytest.mark.servers]
 
 
+@dataclass
+class World:
+    """What was prepared of the shop's orders, and a topic that holds as much."""
+
+    context: RunContext
+    rows: list[dict]
+
+    def publish(self) -> PublicationReport:
+        return publish(self.context)
+
+    @property
+    def topic(self) -> str:
+        return self.context.project.sources["orders"].topic
+
+    def append_times(self, partition: int) -> list[int]:
+        return [row["append_time_ms"] for row in self.rows if row["partition"] == partition]
+
+
+@pytest.fixture(scope="module")
+def published(spark, store, broker, tmp_path_factory):
+    """All kinds of features, published once. Leave it as it is."""
+    context = shop.context_of(spark, tmp_path_factory.mktemp("published"), store=store, broker=broker)
+    world = World(context, shop.orders(seed=11))
+    shop.write(context, world.rows)
+    shop.send(context, world.rows)
+    yield world, world.publish()
+    forget(context)
+
+
+@pytest.fixture(scope="module")
+def written(spark, tmp_path_factory):
+    """The tables of a world with one small group, and their rows."""
+    context, rows = shop.context_of(spark, tmp_path_factory.mktemp("written")), shop.orders(seed=11)
+    shop.write(context, rows)
+    return context.environment.tables, rows
+
+
 @pytest.fixture
-def world(spark, store, tmp_path):
-    context = shop.context_of(spark, store, tmp_path)
-    rows = shop.orders(seed=11)
-    topics = shop.write(context, rows)
-    yield context, rows, topics
-    client = redis.Redis.from_url(store.url)
-    for key in client.scan_iter(match=f"ms:{context.project.project}:*"):
-        client.delete(key)
+def world(spark, store, broker, written, tmp_path):
+    """Such tables, and a topic, for one test alone."""
+    folder, rows = written
+    context = shop.context_of(spark, tmp_path, shop.plain(shop.new_name()), store=store, broker=broker)
+    shutil.copytree(folder, context.environment.tables)
+    shop.send(context, rows)
+    yield World(context, rows)
+    forget(context)
+
+
+def forget(context):
+    for key in context.redis.scan_iter(match=f"ms:{context.project.project}:*"):
+        context.redis.delete(key)
 
 
 def covered(rows, horizon):
@@ -43,17 +89,16 @@ def view_of(context, group, entity):
     return None if packed is None else unpack(packed)
 
 
-def test_what_serving_reads_of_the_batch_view_is_the_batch_formula(world):
-    context, rows, topics = world
-    report = publish(context, topics)
-    draw, compared = random.Random(5), 0
-    last_ms = max(row["event_time_ms"] for row in covered(rows, report.horizon) if row["duplicate"] is None)
+def test_what_serving_reads_of_the_batch_view_is_the_batch_formula(published):
+    (world, report), draw, compared = published, random.Random(5), 0
+    context, rows = world.context, covered(world.rows, report.horizon)
+    last_ms = max(row["event_time_ms"] for row in rows if row["duplicate"] is None)
 
     assert report.lookback_from_ms == last_ms - 2 * shop.DAY_MS
     for group in context.definition.groups.values():
-        for row in draw.sample([row for row in rows if row["customer"]], 12):
+        events = shop.events_of(rows, group.key_columns)
+        for row in draw.sample([row for row in world.rows if row["customer"]], 12):
             entity = tuple(row[key] for key in group.key_columns)
-            events = shop.events_of(covered(rows, report.horizon), group.key_columns)
             own = [event for event in events if event.entity == entity]
             for _ in range(4):
                 t_ms = draw.randrange(report.lookback_from_ms, last_ms + 5 * shop.DAY_MS)
@@ -77,55 +122,52 @@ def compare(group, values, events, t_ms):
 
 
 def test_a_view_reaches_no_further_than_what_was_prepared(world):
-    context, _, topics = world
-    times = topics.records[context.project.sources["orders"].topic][1]
+    times = world.append_times(1)
     first = len(times) - 20
-    prepared = context.tables.read(tables.prepared("orders")).where(f"not (partition = 1 and offset >= {first})")
-    context.tables.replace(tables.prepared("orders"), prepared)
+    prepared = world.context.tables.read(tables.prepared("orders")).where(f"not (partition = 1 and offset >= {first})")
+    world.context.tables.replace(tables.prepared("orders"), prepared)
 
-    report = publish(context, topics)
+    report = world.publish()
 
-    assert report.horizon == times[first] // shop.HOUR_MS < (shop.NOW_MS - shop.MINUTE_MS) // shop.HOUR_MS
+    assert report.horizon == sorted(times)[first] // shop.HOUR_MS < (shop.NOW_MS - shop.MINUTE_MS) // shop.HOUR_MS
 
 
-def test_a_topic_without_anything_new_lets_the_clock_choose_the_horizon(world):
-    context, _, topics = world
+def test_a_topic_without_anything_new_lets_the_clock_choose_the_horizon(published):
+    _, report = published
 
-    assert publish(context, topics).horizon == (shop.NOW_MS - shop.MINUTE_MS) // shop.HOUR_MS
+    assert report.horizon == (shop.NOW_MS - shop.MINUTE_MS) // shop.HOUR_MS
 
 
 def test_horizons_do_not_go_back(world):
-    context, _, topics = world
-    publish(context, topics)
-    topics.records[context.project.sources["orders"].topic][0].append(shop.T0)
-    topics.records[context.project.sources["orders"].topic][0].sort()
+    world.publish()
+    shop.append(world.context, [(0, shop.T0)])
 
     with pytest.raises(GuardError, match="let the raw writer catch up"):
-        publish(context, topics)
+        world.publish()
 
 
 def test_a_topic_made_again_under_its_name_is_refused(world):
-    context, _, topics = world
-    topics.records[context.project.sources["orders"].topic][0].clear()
+    admin = AdminClient({"bootstrap.servers": world.context.environment.kafka})
+    admin.delete_topics([world.topic], operation_timeout=10)[world.topic].result()
+    KafkaTopics(world.context.environment.kafka).create({world.topic: 2})
 
     with pytest.raises(PositionError, match="made again under its name"):
-        publish(context, topics)
+        world.publish()
 
 
 def test_raw_records_that_were_never_prepared_stop_the_publication(world):
-    context, _, topics = world
+    context = world.context
     frame = context.tables.read(tables.prepared("orders")).where("not (partition = -1 and offset = 3)")
     context.tables.replace(tables.prepared("orders"), frame)
 
     with pytest.raises(GuardError, match="run preparation"):
-        publish(context, topics)
+        world.publish()
     assert PointerRepository(context.redis, context.keys).get() is None
 
 
 def test_a_flip_keeps_what_was_current_and_a_revert_goes_back_to_it(world):
-    context, _, topics = world
-    first = publish(context, topics)
-    second = publish(context, topics)
+    first, second = world.publish(), world.publish()
+    context = world.context
     pointers = PointerRepository(context.redis, context.keys)
     assert pointers.get().previous.generation == second.previous == first.generation
     assert first.epoch == second.epoch
@@ -139,11 +181,11 @@ def test_a_flip_keeps_what_was_current_and_a_revert_goes_back_to_it(world):
 
 
 def test_what_neither_view_names_gets_an_expiry_and_nothing_else_does(world):
-    context, _, topics = world
-    generations = [publish(context, topics).generation for _ in range(2)]
+    context = world.context
+    generations = [world.publish().generation for _ in range(2)]
     loading = context.keys.batch("by_customer", "ann", f"g{shop.NOW_MS + shop.DAY_MS}")
     context.redis.set(loading, b"somebody is loading this")
-    generations.append(publish(context, topics).generation)
+    generations.append(world.publish().generation)
 
     lives = [context.redis.ttl(context.keys.batch("by_customer", "ann", generation)) for generation in generations]
 
@@ -152,17 +194,13 @@ def test_what_neither_view_names_gets_an_expiry_and_nothing_else_does(world):
     assert context.redis.ttl(loading) == -1
 
 
-def test_there_is_nothing_to_revert_to_after_one_publication(world):
-    context, _, topics = world
-    publish(context, topics)
-
+def test_there_is_nothing_to_revert_to_after_one_publication(published):
     with pytest.raises(GuardError, match="publish first"):
-        revert(context)
+        revert(published[0].context)
 
 
 def test_the_read_back_tells_a_value_that_is_missing_or_another(world):
-    context, _, topics = world
-    report = publish(context, topics)
+    context, report = world.context, world.publish()
     group = context.definition.groups["by_customer"]
     values = BatchValues(context.environment.redis.get_secret_value(), context.keys, group, report.generation)
     tiles = context.tables.read(tables.tiles("by_customer"))
@@ -180,48 +218,45 @@ def test_the_read_back_tells_a_value_that_is_missing_or_another(world):
 
 
 def test_an_emptied_store_gets_an_epoch_that_was_never_used(world):
-    context, _, topics = world
-    first = publish(context, topics)
-    for key in context.redis.scan_iter(match=f"ms:{context.project.project}:*"):
-        context.redis.delete(key)
+    context, first = world.context, world.publish()
+    forget(context)
 
-    second = publish(context, topics)
+    second = world.publish()
 
     assert first.epoch == f"{context.definition.id}.0"
     assert second.epoch == f"{context.definition.id}.1"
     assert context.redis.smembers(context.keys.mark) == {second.epoch.encode()}
 
 
-@dataclass
-class Meddler(MemoryTopics):
+class Watched(KafkaTopics):
     """Topics during whose second question something happens."""
 
-    asked: int = 0
-    happens: object = None
+    def __init__(self, servers: str, happens: Callable[[], object]) -> None:
+        super().__init__(servers)
+        self._asked, self._happens = 0, happens
 
     def at_time(self, topic, moment_ms):
-        self.asked += 1
-        if self.asked == 2:
-            self.happens()
+        self._asked += 1
+        if self._asked == 2:
+            self._happens()
         return super().at_time(topic, moment_ms)
 
 
 def test_a_flip_by_somebody_else_in_between_wins(world):
-    context, _, topics = world
-    publish(context, topics)
-    after = publish(context, topics)
-    meddler = Meddler(topics.records, happens=lambda: revert(context))
+    context = world.context
+    world.publish()
+    after = world.publish()
+    topics = Watched(context.environment.kafka, lambda: revert(context))
 
     with pytest.raises(PointerMovedError):
-        publish(context, meddler)
+        publish(context, topics)
     assert PointerRepository(context.redis, context.keys).get().current.generation == after.previous
 
 
 def test_records_that_come_before_the_horizon_while_it_loads_stop_the_flip(world):
-    context, _, topics = world
-    topic = context.project.sources["orders"].topic
-    meddler = Meddler(topics.records, happens=lambda: topics.records[topic][0].append(shop.T0))
+    context = world.context
+    topics = Watched(context.environment.kafka, lambda: shop.append(context, [(0, shop.T0)]))
 
     with pytest.raises(GuardError, match="found records that came later"):
-        publish(context, meddler)
+        publish(context, topics)
     assert PointerRepository(context.redis, context.keys).get() is None

@@ -19,7 +19,7 @@ def training_table(context, rows):
 
 @pytest.fixture
 def context(spark, tmp_path):
-    return shop.context_of(spark, None, tmp_path)
+    return shop.context_of(spark, tmp_path)
 
 
 def rows_around_the_border():
@@ -96,7 +96,7 @@ def test_unknown_parameters_and_strategies_are_named(spark, tmp_path):
     settings = shop.declared("shop_strategies")
     settings["models"]["refunds"]["split"]["parameters"]["shuffle"] = True
     settings["models"]["other"] = {**settings["models"]["refunds"], "split": {"strategy": "by_luck"}}
-    context = shop.context_of(spark, None, tmp_path, settings=settings)
+    context = shop.context_of(spark, tmp_path, settings)
 
     with pytest.raises(ConfigError, match="shuffle"):
         segregate(context, "refunds")

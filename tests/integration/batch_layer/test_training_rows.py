@@ -1,10 +1,12 @@
 import math
 import random
+from dataclasses import dataclass
 
 import pytest
 
 from batch_layer.preparation.no_future import no_future_check
-from batch_layer.preparation.training_rows import build_training_rows, training_rows
+from batch_layer.preparation.training_rows import TrainingRowsReport, build_training_rows, training_rows
+from lambda_core.context import RunContext
 from lambda_core.errors import ConfigError
 from lambda_core.schemas import tables
 from tests.integration.batch_layer import shop
@@ -13,9 +15,26 @@ from tests.laws import oracle
 pytestmark = pytest.mark.spark
 
 
-@pytest.fixture(scope="module", params=["event_time", "append_time"])
-def world(request, spark, tmp_path_factory):
-    context = shop.context_of(spark, None, tmp_path_factory.mktemp("tables"), known_by=request.param)
+@dataclass
+class World:
+    """A context whose orders and refunds are prepared, with its training rows written."""
+
+    context: RunContext
+    rows: list[dict]
+    refunds: list[dict]
+    report: TrainingRowsReport
+    found: list[dict]
+
+    @property
+    def by_append(self) -> bool:
+        return self.context.project.sources["orders"].known_by == "append_time"
+
+    def found_in(self, frame) -> list[dict]:
+        return found_rows(frame, self.rows)
+
+
+def build(spark, folder, known_by):
+    context = shop.context_of(spark, folder, shop.declared(shop.new_name(), known_by))
     rows = shop.orders(seed=7)
     shop.write(context, rows)
     refunds = [
@@ -25,7 +44,27 @@ def world(request, spark, tmp_path_factory):
     ]
     later = [{**row, "event_time_ms": row["event_time_ms"] + 5, "items": 7, "offset": 10_000} for row in refunds[:9]]
     shop.write(context, refunds + later, "refunds")
-    return context, rows, refunds
+    report = build_training_rows(context, "order")
+    return World(
+        context, rows, refunds, report, found_rows(context.tables.read(tables.training("order"), report.version), rows)
+    )
+
+
+@pytest.fixture(scope="module")
+def by_append(spark, tmp_path_factory):
+    """An order is known from when it was appended; every question that is asked of by event time, and one more."""
+    return build(spark, tmp_path_factory.mktemp("by_append"), "append_time")
+
+
+@pytest.fixture(scope="module")
+def by_event(spark, tmp_path_factory):
+    """An order is known from when it happened."""
+    return build(spark, tmp_path_factory.mktemp("by_event"), "event_time")
+
+
+@pytest.fixture(params=["by_append", "by_event"])
+def world(request):
+    return request.getfixturevalue(request.param)
 
 
 def assert_vector(context, row, rows, by_append):
@@ -56,25 +95,20 @@ def found_rows(frame, rows):
 
 
 def test_every_row_is_the_batch_formula_over_what_was_before_t_and_known(world):
-    context, rows, _ = world
-    report = build_training_rows(context, "order")
-    found = found_rows(context.tables.read(tables.training("order"), report.version), rows)
-    asking = [row for row in rows if row["duplicate"] is None and (row["amount"] is None or row["amount"] >= 0)]
+    asking = [row for row in world.rows if row["duplicate"] is None and (row["amount"] is None or row["amount"] >= 0)]
 
-    assert report.rows == len(found) == len(asking)
-    by_append = context.project.sources["orders"].known_by == "append_time"
-    for row in random.Random(1).sample(found, 120):
+    assert world.report.rows == len(world.found) == len(asking)
+    for row in random.Random(1).sample(world.found, 120):
         assert row["t_ms"] == row["event_time_ms"]
         assert row["vector"]["size"] == (None if row["items"] is None else row["items"] * 2)
         assert row["vector"]["shop"] == row["shop"]
-        assert_vector(context, row, rows, by_append)
+        assert_vector(world.context, row, world.rows, world.by_append)
 
 
-def test_a_row_has_the_first_outcome_that_says_something_and_when_it_was_told(world):
-    context, rows, refunds = world
-    told = {row["id"]: row for row in refunds if row["items"] is not None}
+def test_a_row_has_the_first_outcome_that_says_something_and_when_it_was_told(by_append):
+    told = {row["id"]: row for row in by_append.refunds if row["items"] is not None}
 
-    for row in found_rows(training_rows(context, "order"), rows):
+    for row in by_append.found:
         outcome = told.get(row["id"])
         if outcome is None and row["vector"]["label"] == 7:
             continue  # the first copy said nothing, the later one did
@@ -82,57 +116,49 @@ def test_a_row_has_the_first_outcome_that_says_something_and_when_it_was_told(wo
         assert row["vector"]["label_known_ms"] == (outcome["event_time_ms"] if outcome else None)
 
 
-def test_a_span_of_askers_gets_the_rows_that_all_of_them_would_get(world):
-    context, rows, _ = world
+def test_a_span_of_askers_gets_the_rows_that_all_of_them_would_get(by_append):
     begin, end = shop.T0 + 20 * shop.DAY_MS, shop.T0 + 30 * shop.DAY_MS
-    every = {row["key"]: row for row in found_rows(training_rows(context, "order"), rows)}
 
-    found = found_rows(training_rows(context, "order", begin, end), rows)
+    found = by_append.found_in(training_rows(by_append.context, "order", begin, end))
 
-    assert {row["key"] for row in found} == {key for key, row in every.items() if begin <= row["t_ms"] < end}
+    assert {row["key"] for row in found} == {row["key"] for row in by_append.found if begin <= row["t_ms"] < end}
     for row in found:
-        assert_vector(context, row, rows, context.project.sources["orders"].known_by == "append_time")
+        assert_vector(by_append.context, row, by_append.rows, by_append.by_append)
 
 
-def test_rows_written_from_a_moment_on_take_the_place_of_those_alone(world):
-    context, rows, _ = world
-    name, begin = tables.training("order"), shop.T0 + 20 * shop.DAY_MS
-
-    def written(version: int) -> dict:
-        return {row["key"]: row["vector"] for row in found_rows(context.tables.read(name, version), rows)}
-
-    whole = build_training_rows(context, "order")
+def test_rows_written_from_a_moment_on_take_the_place_of_those_alone(by_append):
+    context, name, begin = by_append.context, tables.training("order"), shop.T0 + 20 * shop.DAY_MS
+    whole = by_append.report
     earlier = context.tables.read(name, whole.version).where(f"t_ms < {begin}")
     context.tables.replace(name, earlier)  # as it was before the newer events came
+
     part = build_training_rows(context, "order", from_ms=begin)
 
     assert part.version == whole.version + 2
     assert part.rows == whole.rows > earlier.count() > 0
-    assert written(part.version) == written(whole.version)
+    found = by_append.found_in(context.tables.read(name, part.version))
+    assert {row["key"]: row["vector"] for row in found} == {row["key"]: row["vector"] for row in by_append.found}
 
 
 def test_another_future_changes_nothing(world):
-    context, _, _ = world
-    report = no_future_check(context, "order", rows=100)
+    report = no_future_check(world.context, "order", rows=100)
 
     assert report.rows > 50
     assert report.values > 50 * 20
     assert report.differences == 0
 
 
-def test_keys_name_the_file_or_the_topic(world):
-    context, rows, _ = world
-    prefixes = {row["key"].rsplit("/", 1)[0] for row in found_rows(training_rows(context, "order"), rows)}
-    topic = context.project.sources["orders"].topic
+def test_keys_name_the_file_or_the_topic(by_append):
+    topic = by_append.context.project.sources["orders"].topic
 
-    assert prefixes == {"file/-1", f"{topic}/0", f"{topic}/1"}
+    assert {row["key"].rsplit("/", 1)[0] for row in by_append.found} == {"file/-1", f"{topic}/0", f"{topic}/1"}
 
 
 def test_two_labels_for_one_vector_are_refused(spark, tmp_path):
     settings = shop.declared("shop_two_labels")
     settings["labels"]["other"] = settings["labels"]["refunded"]
     settings["models"]["second"] = {**settings["models"]["refunds"], "label": "other"}
-    context = shop.context_of(spark, None, tmp_path, settings=settings)
+    context = shop.context_of(spark, tmp_path, settings)
     shop.write(context, shop.orders(1, 5))
 
     with pytest.raises(ConfigError, match="expected one label"):

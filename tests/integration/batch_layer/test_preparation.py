@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
 
@@ -12,7 +11,7 @@ import pytest
 
 from batch_layer.ingestion import ingest
 from batch_layer.preparation import prepare
-from batch_layer.preparation.prepare import in_waves
+from batch_layer.preparation.prepare import PreparationReport, SourceReport, in_waves
 from lambda_core.bootstrap import assemble
 from lambda_core.cleaning import reference_hashes
 from lambda_core.clock import FixedClock
@@ -63,18 +62,61 @@ def shop() -> Project:
     )
 
 
+def made(spark, folder: Path, now_ms: int = NOW) -> RunContext:
+    """A context with the shop's items as a file; its clock stands."""
+    (folder / "data").mkdir(exist_ok=True)
+    put(folder / "data" / "items.csv", "sku,weight", ["pen,0.1", "cup,2.25", "cup,9"])
+    context = assemble(shop(), Environment(state=folder / "state", data=folder / "data"), FixedClock(now_ms))
+    context.builders["spark"] = lambda _: spark
+    return context
+
+
 @pytest.fixture
-def context(spark, tmp_path: Path) -> Callable[..., RunContext]:
-    (tmp_path / "data").mkdir()
-    put(tmp_path / "data" / "items.csv", "sku,weight", ["pen,0.1", "cup,2.25", "cup,9"])
+def context(spark, tmp_path: Path) -> RunContext:
+    return made(spark, tmp_path)
 
-    def make(now_ms: int = NOW) -> RunContext:
-        environment = Environment(state=tmp_path / "state", data=tmp_path / "data")
-        made = assemble(shop(), environment, FixedClock(now_ms))
-        made.builders["spark"] = lambda _: spark
-        return made
 
-    return make
+@pytest.fixture(scope="module")
+def prepared(spark, tmp_path_factory) -> tuple[RunContext, PreparationReport]:
+    """Orders by file and by log, every kind of them; and live ones, drawn so that keys and mistakes are many."""
+    run = made(spark, tmp_path_factory.mktemp("prepared"))
+    early, late = LOG_FROM - HOUR, LOG_FROM + HOUR
+    put(
+        run.environment.data / "orders.csv",
+        "happened,id,count,item",
+        [f"{early},a,2,cup", f"{early},a,3,pen", f"{late},b,1,pen", f"{early},,1,pen", "broken", f"{early},c,,none"],
+    )
+    ingest(run)
+    log(run, "orders", [
+        (0, 0, NOW, {"id": "b", "count": 4, "item": "cup", "happened": late}),
+        (0, 1, NOW + HOUR, {"id": "b", "count": 5, "item": "cup", "happened": late}),
+        (0, 2, NOW + HOUR + 1, {"id": "b", "count": 6, "item": "cup", "happened": late}),
+        (0, 3, NOW, {"id": "d", "count": 0, "happened": late}),
+        (1, 0, NOW, {"id": "e", "count": 1, "happened": early}),
+        (1, 1, NOW, b"\xff"),
+    ])  # fmt: skip
+    draw = random.Random(3)
+    live = [
+        {
+            "id": f"k{draw.randrange(40)}",
+            "count": draw.choice(["1", "2", "x", ""]),
+            "happened": NOW - draw.randrange(HOUR),
+        }
+        for _ in range(300)
+    ]
+    log(run, "live", [(place % 2, place // 2, NOW + place * 60_000, value) for place, value in enumerate(live)])
+    return run, prepare(run)
+
+
+@pytest.fixture(scope="module")
+def odd(spark, tmp_path_factory) -> tuple[RunContext, SourceReport]:
+    """Live orders: five of them brought again by a new raw writer, one on two partitions, and a long broken one."""
+    run = made(spark, tmp_path_factory.mktemp("odd"))
+    records = [(0, offset, NOW, {"id": f"k{offset}", "count": 1, "happened": NOW}) for offset in range(5)]
+    twice = {"id": "a", "count": 1, "happened": NOW}
+    log(run, "live", [*records, (0, 5, NOW, twice), (1, 0, NOW, twice), (1, 1, NOW, b"{" + "ü".encode() * 2000)])
+    log(run, "live", records[2:])
+    return run, prepare(run, ["live"]).sources[0]
 
 
 def put(path: Path, header: str, lines: list[str]) -> None:
@@ -96,25 +138,9 @@ def rows(context: RunContext, table: str, *columns: str) -> list[tuple]:
     return [tuple(row) for row in frame.select(*columns).collect()]
 
 
-def test_every_record_is_accepted_quarantined_or_a_declared_duplicate(context):
-    run = context()
-    early, late = LOG_FROM - HOUR, LOG_FROM + HOUR
-    put(
-        run.environment.data / "orders.csv",
-        "happened,id,count,item",
-        [f"{early},a,2,cup", f"{early},a,3,pen", f"{late},b,1,pen", f"{early},,1,pen", "broken", f"{early},c,,none"],
-    )
-    ingest(run)
-    log(run, "orders", [
-        (0, 0, NOW, {"id": "b", "count": 4, "item": "cup", "happened": late}),
-        (0, 1, NOW + HOUR, {"id": "b", "count": 5, "item": "cup", "happened": late}),
-        (0, 2, NOW + HOUR + 1, {"id": "b", "count": 6, "item": "cup", "happened": late}),
-        (0, 3, NOW, {"id": "d", "count": 0, "happened": late}),
-        (1, 0, NOW, {"id": "e", "count": 1, "happened": early}),
-        (1, 1, NOW, b"\xff"),
-    ])  # fmt: skip
-
-    report = {one.source: one for one in prepare(run).sources}["orders"]
+def test_every_record_is_accepted_quarantined_or_a_declared_duplicate(prepared):
+    run, whole = prepared
+    report = {one.source: one for one in whole.sources}["orders"]
 
     assert (report.raw, report.accepted, report.quarantined, report.duplicates) == (12, 4, 4, 4)
     assert (report.log_from, report.unique_key, report.repeated, report.across_partitions) == (2, 2, 0, 0)
@@ -136,87 +162,66 @@ def test_every_record_is_accepted_quarantined_or_a_declared_duplicate(context):
     ]
 
 
-def test_tables_have_the_declared_schemas(context, spark):
-    run = context()
-    put(run.environment.data / "orders.csv", "happened,id,count,item", [f"{LOG_FROM - 1},a,2,cup", "x"])
-    ingest(run)
-    prepare(run)
-
-    prepared = run.tables.read("prepared_orders").schema
+def test_tables_have_the_declared_schemas(prepared, spark):
+    run, _ = prepared
     quarantine = run.tables.read("quarantine_orders").schema
 
     own = "id string, item string, count bigint, happened bigint, weight decimal(18,1), moment timestamp"
     expected = spark.createDataFrame([], f"{own}, {PREPARED_COLUMNS}").schema
-    assert [(field.name, field.dataType) for field in prepared] == [(field.name, field.dataType) for field in expected]
+    assert [(field.name, field.dataType) for field in run.tables.read("prepared_orders").schema] == [
+        (field.name, field.dataType) for field in expected
+    ]
     wanted = spark.createDataFrame([], QUARANTINE_SCHEMA).schema
     assert [(field.name, field.dataType) for field in quarantine] == [(field.name, field.dataType) for field in wanted]
 
 
-def test_a_long_record_is_quarantined_with_its_first_kilobyte(context):
-    run = context()
-    log(run, "live", [(0, 0, NOW, b"{" + "ü".encode() * 2000)])
+def test_a_long_record_is_quarantined_with_its_first_kilobyte(odd):
+    run, report = odd
 
-    prepare(run, ["live"])
-
+    assert report.quarantined == 1
     excerpt = rows(run, "quarantine_live", "excerpt")[0][0]
     assert excerpt.startswith("{üü")
     assert 510 <= len(excerpt) <= 514
 
 
-def test_a_position_that_a_new_raw_writer_brought_again_is_one_record(context):
-    run = context()
-    records = [(0, offset, NOW, {"id": f"k{offset}", "count": 1, "happened": NOW}) for offset in range(5)]
-    log(run, "live", records)
-    log(run, "live", records[2:])
+def test_a_position_that_a_new_raw_writer_brought_again_is_one_record(odd):
+    _, report = odd
 
-    report = prepare(run, ["live"]).sources[0]
-
-    assert (report.raw, report.repeated, report.accepted, report.duplicates) == (5, 3, 5, 0)
+    assert (report.raw, report.repeated, report.accepted, report.log_from) == (8, 3, 6, 0)
 
 
-def test_copies_on_several_partitions_are_counted_apart(context):
-    run = context()
-    value = {"id": "a", "count": 1, "happened": NOW}
-    log(run, "live", [(0, 0, NOW, value), (1, 0, NOW, value)])
+def test_copies_on_several_partitions_are_counted_apart(odd):
+    _, report = odd
 
-    report = prepare(run, ["live"]).sources[0]
-
-    assert (report.accepted, report.unique_key, report.across_partitions) == (1, 1, 1)
+    assert (report.duplicates, report.unique_key, report.across_partitions) == (1, 1, 1)
 
 
 def test_a_topic_from_which_nothing_came_yet_is_prepared_empty(context):
-    run = context()
-
-    report = prepare(run, ["live"]).sources[0]
+    report = prepare(context, ["live"]).sources[0]
 
     assert (report.raw, report.accepted) == (0, 0)
-    assert rows(run, "prepared_live", "id") == []
+    assert rows(context, "prepared_live", "id") == []
 
 
 def test_a_source_with_files_that_was_never_ingested_says_what_to_run(context):
     with pytest.raises(
         SchemaError, match=r"table raw_items: expected below .*, found none; run the stage that writes it"
     ):
-        prepare(context())
+        prepare(context)
 
 
-def test_preparing_again_gives_the_same_rows(context):
-    run = context()
-    draw = random.Random(3)
-    lines = [
-        f"{LOG_FROM - draw.randrange(HOUR)},k{draw.randrange(40)},{draw.choice(['1', '2', 'x', ''])},{draw.choice(['pen', 'cup', ''])}"
-        for _ in range(300)
-    ]
-    put(run.environment.data / "orders.csv", "happened,id,count,item", lines)
-    ingest(run)
-    first, everything = prepare(run), [*PREPARED_COLUMNS_NAMES, "id", "weight"]
-    before = rows(run, "prepared_orders", *everything)
+def test_preparing_again_gives_the_same_rows(prepared):
+    run, first = prepared
+    everything = [*PREPARED_COLUMNS_NAMES, "id", "count"]
+    before = {table: rows(run, table, *everything) for table in ("prepared_orders", "prepared_live")}
 
     again = prepare(run)
 
-    assert rows(run, "prepared_orders", *everything) == before
+    assert {table: rows(run, table, *everything) for table in before} == before
     assert [one.accepted for one in again.sources] == [one.accepted for one in first.sources]
     assert all(one.raw == one.accepted + one.quarantined + one.duplicates for one in again.sources)
+    live = {one.source: one for one in again.sources}["live"]
+    assert min(live.accepted, live.quarantined, live.unique_key) > 20
 
 
 PREPARED_COLUMNS_NAMES = ("event_time_ms", "partition", "offset", "unique_id", "duplicate")
@@ -228,8 +233,8 @@ def test_references_come_before_those_that_look_them_up():
         in_waves(shop(), ["oders"])
 
 
-def test_a_reference_that_is_sent_again_takes_the_place_of_the_old_one_and_changes_its_hash(context):
-    run = context()
+def test_a_reference_that_is_sent_again_takes_the_place_of_the_old_one_and_changes_its_hash(spark, tmp_path):
+    run = made(spark, tmp_path)
     ingest(run, ["items"])
     prepare(run, ["items"])
     assert rows(run, "prepared_items", "sku", "weight", "duplicate") == [
@@ -239,13 +244,13 @@ def test_a_reference_that_is_sent_again_takes_the_place_of_the_old_one_and_chang
     ]
     before = reference_hashes(run)
 
-    later = context(NOW + 100 * HOUR)
+    later = made(spark, tmp_path, NOW + 100 * HOUR)
     put(run.environment.data / "items2.csv", "weight,sku", ["2.3,cup", "0.1,pen"])
     ingest(later, ["items"])
     prepare(later, ["items"])
     same = reference_hashes(later)
     put(run.environment.data / "items3.csv", "weight,sku", ["2.4,cup"])
-    last = context(NOW + 200 * HOUR)
+    last = made(spark, tmp_path, NOW + 200 * HOUR)
     ingest(last, ["items"])
     report = prepare(last, ["items"]).sources[0]
 

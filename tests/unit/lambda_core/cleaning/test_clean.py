@@ -48,30 +48,34 @@ def test_a_good_record_is_typed_and_has_no_reasons(cleaned, shop):
     }
 
 
-@pytest.mark.parametrize(
-    ("fields", "sentence"),
-    [
-        ({"count": "12x"}, "count: expected an integer of 64 bits, found '12x'"),
-        ({"price": "dear"}, "price: expected a decimal number of at most 18 digits, found 'dear'"),
-        ({"id": "NA"}, "id: expected a value, found none"),
-        ({"id": None}, "id: expected a value, found none"),
-        ({"count": 0}, "count: expected 1 to 99 pieces, found 0"),
-        ({"count": 100}, "count: expected 1 to 99 pieces, found 100"),
-        ({"happened": None}, "moment: expected the time of the event, found none"),
-        (
-            {"happened": NOON + 300_001},
-            "moment: expected a time at most 300000 ms after the record's append time 2023-11-15T12:00:00.000Z, found 2023-11-15T12:05:00.001Z",
-        ),
-        ({"happened": -1}, "moment: expected a time from 1970 on, found 1969-12-31T23:59:59.999Z"),
-    ],
-)
-def test_a_finding_names_column_expected_and_found(cleaned, shop, fields: dict, sentence: str):
-    assert reasons(cleaned, shop(), **fields) == [sentence]
+FINDINGS = [
+    ({"count": "12x"}, "count: expected an integer of 64 bits, found '12x'"),
+    ({"price": "dear"}, "price: expected a decimal number of at most 18 digits, found 'dear'"),
+    ({"id": "NA"}, "id: expected a value, found none"),
+    ({"id": None}, "id: expected a value, found none"),
+    ({"count": 0}, "count: expected 1 to 99 pieces, found 0"),
+    ({"count": 100}, "count: expected 1 to 99 pieces, found 100"),
+    ({"happened": None}, "moment: expected the time of the event, found none"),
+    (
+        {"happened": NOON + 300_001},
+        "moment: expected a time at most 300000 ms after the record's append time 2023-11-15T12:00:00.000Z, found 2023-11-15T12:05:00.001Z",
+    ),
+    ({"happened": -1}, "moment: expected a time from 1970 on, found 1969-12-31T23:59:59.999Z"),
+]
 
 
-@pytest.mark.parametrize("fields", [{"count": 1}, {"count": 99}, {"happened": NOON + 300_000}, {"happened": 0}])
-def test_a_bound_itself_is_inside(cleaned, shop, fields: dict):
-    assert reasons(cleaned, shop(), **fields) == []
+def test_a_finding_names_column_expected_and_found(cleaned, shop):
+    rows = cleaned(shop(), [order(**fields) for fields, _ in FINDINGS])
+
+    assert [row["reasons"] for row in rows] == [[sentence] for _, sentence in FINDINGS]
+
+
+def test_a_bound_itself_is_inside(cleaned, shop):
+    bounds = [{"count": 1}, {"count": 99}, {"happened": NOON + 300_000}, {"happened": 0}]
+
+    rows = cleaned(shop(), [order(**fields) for fields in bounds])
+
+    assert [row["reasons"] for row in rows] == [[], [], [], []]
 
 
 def test_every_finding_is_told(cleaned, shop):

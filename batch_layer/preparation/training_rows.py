@@ -27,6 +27,7 @@ from lambda_core.features.keys import entity_key_sql
 from lambda_core.features.requests_sql import request_feature_sql
 from lambda_core.features.states_sql import COUNTED
 from lambda_core.schemas import tables
+from lambda_core.schemas.ids import prediction_id_sql
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -99,14 +100,12 @@ def asking_rows(
 ) -> DataFrame:
     """Return one row an asker with t in `[from_ms, until_ms)`: its place, key, t, partitions, entities, request."""
     declared = context.definition.feature_set(feature_set)
-    source = context.project.sources[declared.asked_by]
     asked = context.tables.read(tables.prepared(declared.asked_by)).where(COUNTED).where(f"({declared.where})")
     asked = _between(asked, from_ms, until_ms)
-    origin = f"case when `partition` < 0 then 'file' else '{source.topic}' end"
     keys = [f"'{name}', {entity_key_sql(context.definition.groups[name].key_columns)}" for name in declared.groups]
     request = [F.expr(request_feature_sql(feature)).alias(name) for name, feature in declared.request_features.items()]
     return asked.select(
-        F.expr(f"concat_ws('/', {origin}, `partition`, `offset`)").alias("prediction_key"),
+        F.expr(prediction_id_sql(context.project.sources[declared.asked_by].topic)).alias("prediction_key"),
         *PLACE,
         F.col("event_time_ms").alias("t_ms"),
         F.col("append_time_ms").alias("append_ms"),

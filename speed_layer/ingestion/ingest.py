@@ -9,6 +9,7 @@ from pyspark.sql import functions as F  # noqa: N812 - as Spark's own documentat
 from pyspark.sql import types as T  # noqa: N812
 
 from lambda_core.repositories.log import KafkaTopics
+from lambda_core.schemas.ids import content_id_sql
 from lambda_core.schemas.messages import SCORES, topic
 from lambda_core.schemas.tables import RAW_SCHEMA, raw, scores
 from speed_layer.checkpoint import claim
@@ -70,11 +71,11 @@ def as_raw(frame: DataFrame, place: str, batch: int, now_ms: int) -> DataFrame:
 
     The fingerprint names the record's keys in any order, as that of a JSON file names those of its first line.
     """
-    keys = "array_join(array_sort(coalesce(json_object_keys(cast(value as string)), array())), '\\u001f')"
+    keys = "array_sort(array_distinct(coalesce(json_object_keys(cast(value as string)), array())))"
     made = {
         "format": F.lit("json"),
         "header": F.lit(None),
-        "fingerprint": F.expr(f"left(sha2({keys}, 256), 16)"),
+        "fingerprint": F.expr(content_id_sql(keys)),
         "origin": F.lit("log"),
         "place": F.lit(place),
         "batch_id": F.lit(f"log-{place}-{batch}"),

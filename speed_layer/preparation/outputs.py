@@ -16,6 +16,7 @@ from lambda_core.features.keys import entity_key_sql
 from lambda_core.features.requests_sql import request_feature_sql
 from lambda_core.features.states_sql import update_struct
 from lambda_core.repositories.log import MAX_MESSAGE_BYTES
+from lambda_core.schemas.ids import prediction_id_sql
 from lambda_core.schemas.messages import QUARANTINE, REQUESTS, UPDATES, topic
 
 if TYPE_CHECKING:
@@ -88,7 +89,7 @@ def _request(definition: Definition, model_name: str, partition_key: str) -> str
             "definition": f"'{definition.id}'",
             "model": f"'{model_name}'",
             "feature_set": f"'{model.feature_set}'",
-            "prediction_id": f"concat('{project.sources[asking.asked_by].topic}/', `partition`, '/', `offset`)",
+            "prediction_id": prediction_id_sql(project.sources[asking.asked_by].topic),
             "partition_key": partition_key,
             "t_ms": "event_time_ms",
             "append_ms": "append_time_ms",

@@ -1,4 +1,7 @@
-"""Laws 7 and 9: names that never collide, pointers with one form, generations and definitions that are never mixed."""
+"""Laws 7, 9 and 10: names that never collide, pointers with one form, generations and definitions that are never mixed."""
+
+import hashlib
+from itertools import pairwise
 
 import pytest
 from hypothesis import example, given
@@ -6,7 +9,7 @@ from hypothesis import strategies as st
 
 from lambda_core.features.definition import compile_definition
 from lambda_core.features.keys import entity_key, escape, unescape
-from lambda_core.schemas.ids import prediction_id
+from lambda_core.schemas.ids import batch_id, content_id, prediction_id
 from lambda_core.views.keyspace import Keyspace
 from lambda_core.views.pointer import Pointer, Published
 from tests.laws.worlds import project
@@ -58,11 +61,76 @@ def test_two_hashes_have_one_name_only_if_entity_epoch_and_period_are_the_same(l
     assert (names[0] == names[1]) == (left == right)
 
 
-@given(
-    left=st.tuples(st.integers(0, 30), st.integers(0, 300)), right=st.tuples(st.integers(0, 30), st.integers(0, 300))
-)
+topics = st.none() | st.text(st.sampled_from("t/0-1"), min_size=1, max_size=5)
+positions = st.tuples(topics, st.integers(-1, 11), st.integers(0, 300))
+
+
+@given(left=positions, right=positions)
+@example(left=("t", 1, 2), right=("t/1", 1, 2))
+@example(left=("t", 1, 12), right=("t", 11, 2))
 def test_a_prediction_is_named_by_its_position_alone(left, right):
-    assert (prediction_id("t", *left) == prediction_id("t", *right)) == (left == right)
+    """Of files the number of the record is the whole position: their partition is -1, whatever topic the source has."""
+    same = left[1:] == right[1:] and (left[0] == right[0] or left[1] < 0)
+    ids = prediction_id(*left), prediction_id(*right)
+    assert (ids[0] == ids[1]) == same or None in ids
+
+
+@given(topic=topics, place=st.tuples(st.none() | st.integers(-1, 9), st.none() | st.integers(0, 9)))
+def test_a_prediction_without_a_position_has_no_id(topic, place):
+    missing = None in place or (topic is None and place[0] >= 0)
+    assert (prediction_id(topic, *place) is None) == missing
+
+
+contents = st.tuples(st.sampled_from(["a", "a_0", "b"]), st.binary(max_size=6))
+
+
+def batch(source: str, content: bytes) -> str:
+    return batch_id(source, hashlib.sha256(content).hexdigest())
+
+
+@given(left=contents, right=contents)
+@example(left=("a", b""), right=("a", b"\x00"))
+def test_a_batch_is_one_with_another_only_if_source_and_every_byte_are(left, right):
+    assert batch(*left) == batch(*left)
+    assert (batch(*left) == batch(*right)) == (left == right)
+
+
+@given(source=st.sampled_from(["a", "b"]), content=st.binary(min_size=1, max_size=40), data=st.data())
+def test_one_changed_byte_makes_another_batch(source, content, data):
+    place = data.draw(st.integers(0, len(content) - 1))
+    other = bytearray(content)
+    other[place] ^= data.draw(st.integers(1, 255))
+    assert batch(source, bytes(other)) != batch(source, content)
+    assert batch(source, content[:place] + content[place + 1 :]) != batch(source, content)
+
+
+# Joiners that an encoding may use, digits and colons that a length may be taken for, and nothing at all.
+texts = st.lists(st.text(st.sampled_from("a1:,|\x00\x1f\N{SNOWMAN}"), max_size=3), max_size=4)
+
+
+@given(left=texts, right=texts)
+@example(left=["a", "b"], right=["a\x1fb"])
+@example(left=["a", "b"], right=["ab"])
+@example(left=["a", "b"], right=["b", "a"])
+@example(left=["1:a"], right=["a"])
+@example(left=["a", "1:b"], right=["a1:", "b"])
+@example(left=[], right=[""])
+@example(left=[""], right=["", ""])
+def test_a_content_id_names_its_parts_one_by_one_in_their_order(left, right):
+    assert content_id(*left) == content_id(*list(left))
+    assert (content_id(*left) == content_id(*right)) == (left == right)
+
+
+@given(parts=texts.filter(bool), data=st.data())
+def test_wherever_the_boundary_of_two_parts_moves_the_content_id_does(parts, data):
+    whole = "".join(parts)
+    cuts = data.draw(st.lists(st.integers(0, len(whole)), max_size=4).map(sorted))
+    other = [whole[start:end] for start, end in pairwise([0, *cuts, len(whole)])]
+    assert (content_id(*parts) == content_id(*other)) == (parts == other)
+
+
+def test_a_part_counts_by_its_text():
+    assert content_id(1, None, 2.5) == content_id("1", "None", "2.5")
 
 
 published = st.builds(

@@ -59,23 +59,22 @@ def _failures(context: RunContext, data: Any, name: str) -> list[tuple[Expectati
     import great_expectations as gx
 
     source = context.project.sources[name]
-    expected = [_build(expectation, f"sources.{name}.expectations[{place}]") for place, expectation in
-                enumerate(source.expectations)]  # fmt: skip
+    expected = [
+        _build(expectation, f"sources.{name}.expectations[{place}]")
+        for place, expectation in enumerate(source.expectations)
+    ]
+    suite = gx.ExpectationSuite(name=name, expectations=expected)
+    for place, made in enumerate(expected):
+        made.id = str(place)  # by which a result says whose it is; a suite takes none that has one already
     columns = [column for column in source.all_columns if _is_used(column, source.expectations)]
     frame = context.tables.read(prepared(name)).where("duplicate is null").select(*columns or list(source.all_columns))
     batch = data.add_dataframe_asset(name=name).add_batch_definition_whole_dataframe("all")
     try:
-        result = batch.get_batch({"dataframe": frame}).validate(
-            gx.ExpectationSuite(name=name, expectations=expected), result_format=_RESULT_FORMAT
-        )
+        result = batch.get_batch({"dataframe": frame}).validate(suite, result_format=_RESULT_FORMAT)
     finally:
         frame.unpersist()
-    by_id = {made.id: declared for made, declared in zip(expected, source.expectations, strict=True)}
-    return [
-        (by_id[one.expectation_config.id], _sentence(name, by_id[one.expectation_config.id], one))
-        for one in result.results
-        if not one.success
-    ]
+    failed = [(source.expectations[int(one.expectation_config.id)], one) for one in result.results if not one.success]
+    return [(expectation, _sentence(name, expectation, one)) for expectation, one in failed]
 
 
 def _is_used(column: str, expectations: Sequence[Expectation]) -> bool:

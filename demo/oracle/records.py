@@ -149,11 +149,15 @@ def _timed(frame: pl.DataFrame, source: str, section: dict[str, Any], data: Path
         pl.when(pl.col("event_ms").is_null()).then(pl.lit("no event time")),
         pl.when(pl.col("event_ms") < first_ms).then(pl.lit("before the first year")),
         pl.when(pl.col("event_ms") > pl.col("append_ms") + tolerance_ms).then(pl.lit("in the future")),
-        pl.when(pl.col("dep_delay") <= -120).then(pl.lit("delay_agrees_with_clock"))
-        if source == "departures"
-        else pl.lit(None),
+        pl.when(_off_the_clock()).then(pl.lit("delay_agrees_with_clock")) if source == "departures" else pl.lit(None),
     )
     return timed.with_columns(reason=reason).sort("partition", "offset")
+
+
+def _off_the_clock() -> pl.Expr:
+    """Tell whether planned local time and delay, in minutes of the day, miss the local time of the departure."""
+    planned, left = (pl.col(name) // 100 * 60 + pl.col(name) % 100 for name in ("sched_dep_time", "dep_time"))
+    return (planned + pl.col("dep_delay") - left) % 1440 != 0
 
 
 def _moments(sound: pl.DataFrame, source: str, data: Path) -> pl.DataFrame:

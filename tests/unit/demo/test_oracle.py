@@ -498,6 +498,24 @@ def test_a_record_is_judged_alone(project, folders, change, reason):
     assert frame["reason"].to_list() == [reason]
 
 
+DEPARTURE = {"year": 2013, "month": 12, "day": 2, "sched_dep_time": 2355, "sched_arr_time": 300, "carrier": "B6",
+             "flight": 1, "origin": "JFK", "dest": "SJU", "tailnum": "N1", "distance": 1598}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("clock", "delay", "reason"),
+    [
+        *((2355, 0, None), (2400, 5, None), (7, 12, None), (2350, -5, None), (2, 1447, None)),
+        *((2356, 0, "clock"), (7, -12, "clock"), (2355, 60, "clock"), (55, 120, "clock")),
+    ],
+)
+def test_a_delay_that_the_clock_does_not_show_is_refused(project, folders, clock, delay, reason):
+    record = {**DEPARTURE, "dep_time": clock, "dep_delay": delay}
+    frame = understood(project, folders, "departures", [json.dumps(record).encode()])
+
+    assert frame["reason"].to_list() == ["delay_agrees_with_clock" if reason else None]
+
+
 def test_decimals_are_rounded_half_up_and_a_broken_sensor_is_emptied(project, folders):
     frame = understood(project, folders, "weather", [json.dumps({**WEATHER, "wind_speed": 1048.36}).encode()])
 

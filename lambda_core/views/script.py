@@ -85,10 +85,10 @@ class Scripts:
         )
 
     def kept_since_ms(self, group: str) -> int:
-        """Return the append time from which on a rebuild loads the copies that the batch side kept (`seen_fields`).
+        """Return the append time before which a kept copy's unique key is forgotten: no copy that counts can meet it.
 
-        They come from the prepared table, where duplicates are marked: the log's records before the first period
-        retained do not tell whether the first of them is itself a copy of an older one.
+        A rebuild reads the updates topic from its begin, and so knows the copies again if the topic reaches back as far;
+        where it does not, its own first copy may itself be a copy of an older record, and would count.
         """
         retained_ms = self.first_period * self.definition.project.view.period_ms
         return retained_ms - self._horizon_ms(group) - FORGET_MARGIN_MS

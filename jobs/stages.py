@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
 
     from lambda_core.context import RunContext
 
@@ -57,11 +57,3 @@ def stage(name: str, part: Part | None = None) -> Callable[[RunContext], Any]:
         return {declared: run(context, declared, **arguments) for declared in getattr(context.project, section)}
 
     return work
-
-
-def between(first: str | None, last: str | None) -> Iterable[str]:
-    """Return the names of the stages from `first` to `last`, both included; None stands for the end of the list."""
-    names = list(STAGES)
-    begin = names.index(first) if first else 0
-    end = names.index(last) + 1 if last else len(names)
-    return names[begin:end]

@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from jobs.cli.main import app
 from jobs.process import guarded
-from jobs.stages import STAGES, between
+from jobs.stages import STAGES
 from lambda_core.errors import ConfigError
 
 CONF = str(Path(__file__).parents[3] / "conf")
@@ -51,10 +51,6 @@ def test_a_key_without_a_value_is_refused_before_anything_is_asked():
 
     assert result.exit_code == 2
     assert "column=value" in result.output
-
-
-def test_stages_can_be_taken_from_one_to_another():
-    assert list(between("segregation", "evaluation")) == ["segregation", "training", "evaluation"]
 
 
 def test_config_check_counts_what_is_declared():

@@ -59,6 +59,7 @@ exec "$SUBMIT" \
     --conf spark.sql.extensions=io.delta.sql.DeltaSparkSessionExtension \
     --conf spark.sql.catalog.spark_catalog=org.apache.spark.sql.delta.catalog.DeltaCatalog \
     --conf spark.sql.session.timeZone=UTC \
+    --conf spark.python.sql.dataFrameDebugging.enabled=false \
     --conf "spark.driver.extraJavaOptions=-Duser.timezone=UTC" \
     --conf "spark.executor.extraJavaOptions=-Duser.timezone=UTC" \
     --conf spark.ui.enabled=false \

@@ -35,6 +35,9 @@ SMALL = {
     "spark.sql.codegen.cache.maxEntries": "2000",
     # What is kept for a few passes is not worth being compressed.
     "spark.sql.inMemoryColumnarStorage.compressed": "false",
+    # Else every function of a column tells the JVM the line of Python that called it: a dozen round trips in place of
+    # one, for an error's context that our own sentences do not use.
+    "spark.python.sql.dataFrameDebugging.enabled": "false",
 }
 JVM = (
     # The code that Spark generates for a wide table is longer than what HotSpot compiles unless it is told to.

@@ -65,8 +65,12 @@ def moment_ms(text: str) -> int:
 
 
 def run(named: list[str], part: Part | None = None) -> None:
-    """Run the named stages in one context, each with its audit, lineage and timing."""
-    runner = Runner(context())
+    """Run the named stages in one context, each with its audit, lineage and timing, if all expressions can work."""
+    from lambda_core.cleaning import check_expressions  # Spark is loaded by what needs it
+
+    made = context()
+    check_expressions(made.spark, made.project)
+    runner = Runner(made)
     for name in named:
         runner.run(name, stage(name, part))
 

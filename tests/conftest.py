@@ -86,7 +86,7 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
     """The one Spark session of the run, with Delta Lake and the Kafka connector; four slots, UTC."""
     from pyspark.sql import SparkSession
 
-    from lambda_core.spark.session import DELTA, JVM, REQUIRED, SMALL
+    from lambda_core.spark.session import DELTA, JVM, REQUIRED, SMALL, tell_errors_once
     from local_stack.jars import class_path
 
     os.environ["PYSPARK_PYTHON"] = os.environ["PYSPARK_DRIVER_PYTHON"] = sys.executable
@@ -109,5 +109,6 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
         builder = builder.config(key, value)
     session = builder.getOrCreate()
     session.sparkContext.setLogLevel("ERROR")
+    tell_errors_once()
     yield session
     session.stop()

@@ -20,12 +20,11 @@ import datetime as dt
 from typing import TYPE_CHECKING
 
 from pyspark.sql import functions as F  # noqa: N812 - as Spark's own documentation names it
-from pyspark.sql import types as T  # noqa: N812
 
 from lambda_core.cleaning import reasons
-from lambda_core.cleaning.conversions import from_text, from_value
+from lambda_core.cleaning.conversions import from_text, from_value, spark_type
 from lambda_core.cleaning.deriving import derive, possible
-from lambda_core.cleaning.expressions import analyse
+from lambda_core.cleaning.expressions import analyse, no_condition
 from lambda_core.cleaning.looking_up import look_up
 from lambda_core.cleaning.reading import BROKEN, FIELDS
 from lambda_core.errors import ConfigError
@@ -110,23 +109,32 @@ def _repair(source: Source, frame: DataFrame, path: str, found: list[Column]) ->
 def _time(source: Source, frame: DataFrame, path: str, found: list[Column]) -> DataFrame:
     if source.event_time is None:
         return frame.withColumn("event_time_ms", F.lit(None).cast("bigint"))
-    given = frame.schema[source.event_time].dataType
-    if not isinstance(given, T.TimestampType):
-        raise ConfigError(
-            f"{path}.event_time: expected a derived column of type timestamp, "
-            f"found {source.event_time!r} of type {given.simpleString()}"
-        )
+    wrong = no_time(source, path)
+    if wrong:
+        raise ConfigError(wrong)
     first = dt.datetime(source.first_year, 1, 1, tzinfo=dt.UTC)
     found.extend(reasons.wrong_time(source, int(first.timestamp()) * 1000))
     return frame.withColumn("event_time_ms", F.unix_millis(F.col(source.event_time)))
 
 
+def no_time(source: Source, path: str) -> str | None:
+    """Return the sentence about an event time that is no time; None where it is one, or a reference has none."""
+    given = (
+        "timestamp" if source.event_time is None else spark_type(source.all_columns[source.event_time]).simpleString()
+    )
+    if given == "timestamp":
+        return None
+    return (
+        f"{path}.event_time: expected a derived column of type timestamp, found {source.event_time!r} of type {given}"
+    )
+
+
 def _rule(source: Source, frame: DataFrame, path: str, found: list[Column]) -> DataFrame:
     for place, rule in enumerate(source.row_rules):
         where = f"{path}.row_rules[{place}].rule"
-        given = analyse(frame, rule.rule, where)
-        if not isinstance(given, T.BooleanType):
-            raise ConfigError(f"{where}: expected a condition, found an expression of type {given.simpleString()}")
+        wrong = no_condition(analyse(frame, rule.rule, where), where)
+        if wrong:
+            raise ConfigError(wrong)
         found.append(reasons.broken_rule(rule))
     return frame
 

@@ -68,27 +68,33 @@ def from_text(text: Column, declared: Declared) -> Column:
     return text
 
 
+def can_become(found: T.DataType, declared: Declared) -> bool:
+    """Tell whether a value of the type found could ever be one of the declared type."""
+    possible: tuple[type[T.DataType], ...] = {
+        "timestamp": _MOMENTS,
+        "string": (T.AtomicType,),
+        "boolean": (T.BooleanType, T.StringType),
+    }.get(declared.type, (T.NumericType, T.BooleanType, T.StringType))
+    return isinstance(found, (T.NullType, *possible))
+
+
 def from_value(value: Column, found: T.DataType, declared: Declared) -> Column | None:
     """Return an expression's value in the declared type, null where it does not fit; None when no value ever could."""
     target = spark_type(declared)
-    if isinstance(found, T.NullType):
+    if not can_become(found, declared):
+        return None
+    if isinstance(found, T.NullType) or isinstance(target, T.TimestampType):
         return value.cast(target)
-    if isinstance(target, T.TimestampType):
-        return value.cast(target) if isinstance(found, _MOMENTS) else None
     if isinstance(found, T.StringType):
         return from_text(value, declared)
     if isinstance(target, T.StringType):
-        return value.cast(target) if isinstance(found, T.AtomicType) else None
-    if isinstance(target, T.BooleanType):
-        return value if isinstance(found, T.BooleanType) else None
-    return _number(value, found, target)
+        return value.cast(target)
+    return value if isinstance(target, T.BooleanType) else _number(value, found, target)
 
 
-def _number(value: Column, found: T.DataType, target: T.DataType) -> Column | None:
+def _number(value: Column, found: T.DataType, target: T.DataType) -> Column:
     if isinstance(found, T.BooleanType):
         value, found = value.cast("int"), T.IntegerType()
-    if not isinstance(found, T.NumericType):
-        return None
     if isinstance(target, T.DoubleType):
         return finite(value.cast(target))
     if isinstance(target, T.DecimalType) or isinstance(found, T.IntegralType):

@@ -62,5 +62,10 @@ def possible(value: Column | None, declared: str, given: T.DataType, where: str)
         ConfigError: naming the key path, the declared type and the type found.
     """
     if value is None:
-        raise ConfigError(f"{where}: expected {EXPECTED[declared]}, found an expression of type {given.simpleString()}")
+        raise ConfigError(impossible(declared, given, where))
     return value
+
+
+def impossible(declared: str, given: T.DataType, where: str) -> str:
+    """Return the sentence about an expression whose type could never give the declared one."""
+    return f"{where}: expected {EXPECTED[declared]}, found an expression of type {given.simpleString()}"

@@ -7,6 +7,7 @@ import re
 from typing import TYPE_CHECKING
 
 from pyspark.errors import AnalysisException, ParseException
+from pyspark.sql.types import BooleanType
 
 from lambda_core.cleaning.reading import POSITIONS
 from lambda_core.errors import ConfigError
@@ -50,9 +51,17 @@ def analyse(frame: DataFrame, expression: str, path: str) -> DataType:
     names = [name for name in frame.columns if not name.startswith("_") and name not in POSITIONS]
     refuse_beyond_record(expression, names, path)
     try:
-        return frame.select(*names).selectExpr(f"({expression}) as `_it`").schema["_it"].dataType
+        # Beside its record's columns, so that an aggregate, which would be alone, is refused.
+        return frame.select(*names).selectExpr("*", f"({expression}) as `_it`").schema["_it"].dataType
     except (AnalysisException, ParseException) as error:
         raise ConfigError(f"{path}: {_sentence(error, names)}; the expression is: {expression}") from error
+
+
+def no_condition(given: DataType, path: str) -> str | None:
+    """Return the sentence about an expression that is no condition; None where it is one."""
+    if isinstance(given, BooleanType):
+        return None
+    return f"{path}: expected a condition, found an expression of type {given.simpleString()}"
 
 
 def refuse_beyond_record(expression: str, names: Sequence[str], path: str) -> None:

@@ -29,6 +29,25 @@ def look_up(project: Project, source_name: str, frame: DataFrame, references: di
     Raises:
         ConfigError: when a key or a column to take does not exist.
     """
+    refuse_wrong_lookups(project, source_name)
+    for lookup in project.sources[source_name].lookups.values():
+        reference = project.sources[lookup.source]
+        key = F.col(reference.unique_key[0])
+        taken = [F.col(column).alias(new) for new, column in lookup.take.items()]
+        slim = references[lookup.source].select(key.alias("_key"), *taken)
+        own, other = F.col(lookup.key), F.col("_key")
+        if frame.schema[lookup.key].dataType != slim.schema["_key"].dataType:
+            own, other = own.cast("string"), other.cast("string")
+        frame = frame.join(F.broadcast(slim), own == other, "left").drop("_key")
+    return frame
+
+
+def refuse_wrong_lookups(project: Project, source_name: str) -> None:
+    """Refuse lookups that cannot be joined.
+
+    Raises:
+        ConfigError: when a key or a column to take does not exist, or the reference has no key of one column.
+    """
     source = project.sources[source_name]
     for name, lookup in source.lookups.items():
         path = f"sources.{source_name}.lookups.{name}"
@@ -41,14 +60,6 @@ def look_up(project: Project, source_name: str, frame: DataFrame, references: di
         _named(lookup.key, source.columns, f"{path}.key")
         for new, column in lookup.take.items():
             _named(column, reference.all_columns, f"{path}.take.{new}")
-        key = F.col(reference.unique_key[0])
-        taken = [F.col(column).alias(new) for new, column in lookup.take.items()]
-        slim = references[lookup.source].select(key.alias("_key"), *taken)
-        own, other = F.col(lookup.key), F.col("_key")
-        if frame.schema[lookup.key].dataType != slim.schema["_key"].dataType:
-            own, other = own.cast("string"), other.cast("string")
-        frame = frame.join(F.broadcast(slim), own == other, "left").drop("_key")
-    return frame
 
 
 def _named(name: str, valid: Iterable[str], path: str) -> None:

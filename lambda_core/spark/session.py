@@ -80,7 +80,16 @@ def build_session(environment: Environment, app_name: str, *, streaming: bool = 
         session.sparkContext.setLogLevel("ERROR")
     for key, value in REQUIRED.items():
         session.conf.set(key, value)
+    tell_errors_once()
     return session
+
+
+def tell_errors_once() -> None:
+    """Keep PySpark from logging every refused expression itself, a page of JSON, before it raises the error."""
+    from pyspark.logger import PySparkLogger
+
+    for name in ("SQLQueryContextLogger", "DataFrameQueryContextLogger"):
+        PySparkLogger.getLogger(name).disabled = True
 
 
 def _is_submitted() -> bool:

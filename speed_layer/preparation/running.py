@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from lambda_core.cleaning import check_expressions
 from lambda_core.errors import ServerError
 from speed_layer.ingestion import start_raw_writers, start_score_writer
 from speed_layer.preparation.prepare import start_query
@@ -31,9 +32,12 @@ def run_queries(context: RunContext, stop: Event | None = None, *, raw_only: boo
         raw_only: run the raw writers alone.
 
     Raises:
+        ConfigError: when an expression of the project cannot work; no query was started.
         ServerError: when a query fails; it names the query and what Spark says.
     """
     session = context.spark  # started first: a session takes SIGINT for itself when it starts
+    if not raw_only:
+        check_expressions(session, context.project)
     ended = stop or stop_on_signals()
     with _stopped(context) as queries:
         if not raw_only:

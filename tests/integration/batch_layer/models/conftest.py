@@ -18,7 +18,7 @@ from lambda_core.config.environment import Environment
 from lambda_core.config.project import Project
 from lambda_core.context import RunContext
 from lambda_core.features.definition import compile_definition
-from lambda_core.repositories.registry import MemoryRegistry, MlflowRegistry, Registry
+from lambda_core.repositories.registry import MlflowRegistry
 from lambda_core.repositories.tables import DeltaTables
 from lambda_core.views.keyspace import Keyspace
 
@@ -146,26 +146,32 @@ class Shop:
         return Shop(context)
 
 
+@pytest.fixture(scope="module")
+def tracking(tmp_path_factory) -> str:
+    """The one MLflow of these tests; every shop has names of its own in it."""
+    return f"sqlite:///{tmp_path_factory.mktemp('mlflow') / 'mlflow.db'}"
+
+
 @pytest.fixture
-def shop(spark, store, tmp_path: Path) -> Shop:
-    """An empty project, with a registry in memory."""
-    return _shop(spark, store, tmp_path, MemoryRegistry())
+def shop(spark, store, tracking: str, tmp_path: Path) -> Shop:
+    """An empty project."""
+    return _shop(spark, store, tmp_path, tracking)
 
 
 @pytest.fixture(scope="module")
-def judged_shop(spark, store, tmp_path_factory) -> tuple[Shop, EvaluationReport]:
-    """A project with a good candidate, judged, as version 1 in MLflow; take `elsewhere()` to deploy it alone."""
-    folder = tmp_path_factory.mktemp("models")
-    made = _shop(spark, store, folder, MlflowRegistry(f"sqlite:///{folder / 'mlflow.db'}", "shop"))
+def judged_shop(spark, store, tracking: str, tmp_path_factory) -> tuple[Shop, EvaluationReport]:
+    """A project with a good candidate, judged, as version 1; take `elsewhere()` to deploy it alone."""
+    made = _shop(spark, store, tmp_path_factory.mktemp("models"), tracking)
     made.fill(rows())
     return made, evaluate(made.context, MODEL, train(made.context, MODEL).run_id)
 
 
-def _shop(spark, store, folder: Path, registry: Registry) -> Shop:
+def _shop(spark, store, folder: Path, tracking: str) -> Shop:
     name = f"shop{uuid.uuid4().hex[:8]}"
     project = Project.model_validate(declared(name))
     environment = Environment.model_validate({"redis": store.url, "state": folder})
     context = assemble(project, environment, FixedClock(1_000))
+    registry = MlflowRegistry(tracking, name)
     context.builders = {
         **context.builders,
         "spark": lambda _: spark,

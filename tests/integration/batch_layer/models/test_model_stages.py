@@ -63,9 +63,9 @@ def test_a_partition_that_cannot_be_learnt_is_tried_again_and_then_named(shop):
         evaluate(shop.context, MODEL)
 
 
-def test_a_run_is_in_mlflow_with_figures_pictures_and_artefacts(judged_shop):
+def test_a_run_is_in_mlflow_with_figures_pictures_and_artefacts(judged_shop, tracking):
     shop, judged = judged_shop
-    client = MlflowClient(f"sqlite:///{shop.context.environment.state / 'mlflow.db'}")
+    client = MlflowClient(tracking)
 
     run = client.get_run(judged.run_id)
 

@@ -1,4 +1,4 @@
-"""Models, scores and definitions: what is kept, what stands, what a compare-and-set refuses."""
+"""Models, scores and definitions: what is kept, what stands, what a compare-and-set refuses; in Redis as in memory."""
 
 from __future__ import annotations
 

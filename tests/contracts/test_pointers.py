@@ -1,3 +1,5 @@
+"""The pointer to the published views: what is in memory, for unit tests, behaves as Redis does."""
+
 import pytest
 import redis
 
@@ -11,13 +13,8 @@ SECOND = Pointer(Published("g2", 20, "abc.0", {"orders": 4}, 0), FIRST.current)
 
 
 @pytest.fixture(params=["redis", "memory"])
-def pointers(request):
-    if request.param == "memory":
-        return MemoryPointers()
-    client = redis.Redis.from_url(request.getfixturevalue("store").url)
-    keys = Keyspace("pointers_test")
-    client.delete(keys.pointer)
-    return PointerRepository(client, keys)
+def pointers(request, client, keys):
+    return PointerRepository(client, keys) if request.param == "redis" else MemoryPointers()
 
 
 def test_nothing_is_current_before_the_first_flip(pointers):

@@ -40,7 +40,8 @@ def context(spark, tmp_path, monkeypatch):
                 place = place[step]
             place[last] = text
         # Nobody listens at these addresses: whoever asked them before looking at expressions would say so.
-        environment = Environment(state=tmp_path / "state", kafka="127.0.0.1:1", redis="redis://127.0.0.1:1/0")
+        nowhere = {"kafka": "127.0.0.1:1", "redis": "redis://127.0.0.1:1/0"}
+        environment = Environment.model_validate({"state": tmp_path / "state", "data": tmp_path / "data", **nowhere})
         made = assemble(Project.model_validate(fields), environment)
         made.builders["spark"] = lambda _: spark
         monkeypatch.setattr(batch, "context", lambda: made)

@@ -119,9 +119,9 @@ def _time(source: Source, frame: DataFrame, path: str, found: list[Column]) -> D
 
 def no_time(source: Source, path: str) -> str | None:
     """Return the sentence about an event time that is no time; None where it is one, or a reference has none."""
-    given = (
-        "timestamp" if source.event_time is None else spark_type(source.all_columns[source.event_time]).simpleString()
-    )
+    if source.event_time is None:
+        return None
+    given = spark_type(source.all_columns[source.event_time]).simpleString()
     if given == "timestamp":
         return None
     return (

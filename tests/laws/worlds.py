@@ -4,6 +4,7 @@ Everything that a layer does to an event here goes through the core as serving u
 encoded and decoded as Redis holds them, batch values packed and unpacked.
 """
 
+import math
 import random
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -167,9 +168,20 @@ def values_of(seed: int) -> dict[str, Any]:
     drawn = random.Random(seed)
     whole = drawn.choice([None, 0, drawn.randint(-5, 5), drawn.randint(-(2**56), 2**56)])
     money = drawn.choice([None, Fraction(drawn.randint(-300, 300), 100)])
-    real = drawn.choice([None, 0.0, -0.0, 0.1, -1e-7, 1e12, drawn.uniform(-1e6, 1e6)])
-    word = drawn.choice([None, "", "!", "a|b", "}x", "-0", "é\N{SNOWMAN}", str(drawn.randint(0, 99))])
+    real = drawn.choice([None, 0.0, -0.0, 0.1, -1e-7, 1e12, any_real(drawn)])
+    word = drawn.choice([None, "", "!", "a|b", "}x", "-0", "é\N{SNOWMAN}", any_text(drawn)])
     return {"whole": whole, "money": money, "real": real, "word": word}
+
+
+def any_real(drawn: random.Random) -> float:
+    """A number below a million of any size, from some that hardly count beside others."""
+    return drawn.choice([drawn.uniform(-1e6, 1e6), math.ldexp(drawn.uniform(-1, 1), drawn.randint(-300, 19))])
+
+
+def any_text(drawn: random.Random) -> str:
+    """Up to three characters of all that text can hold."""
+    planes = [(0, 0x80), (0, 0xD800), (0xE000, 0x110000)]
+    return "".join(chr(drawn.randrange(*drawn.choice(planes))) for _ in range(drawn.randint(0, 3)))
 
 
 @st.composite

@@ -33,8 +33,9 @@ class World:
         return found_rows(frame, self.rows)
 
 
-def build(spark, folder, known_by):
-    context = shop.context_of(spark, folder, shop.declared(shop.new_name(), known_by))
+@pytest.fixture(scope="module", params=["event_time", "append_time"])
+def world(request, spark, tmp_path_factory):
+    context = shop.context_of(spark, tmp_path_factory.mktemp("tables"), shop.declared(shop.new_name(), request.param))
     rows = shop.orders(seed=7)
     shop.write(context, rows)
     refunds = [
@@ -45,26 +46,8 @@ def build(spark, folder, known_by):
     later = [{**row, "event_time_ms": row["event_time_ms"] + 5, "items": 7, "offset": 10_000} for row in refunds[:9]]
     shop.write(context, refunds + later, "refunds")
     report = build_training_rows(context, "order")
-    return World(
-        context, rows, refunds, report, found_rows(context.tables.read(tables.training("order"), report.version), rows)
-    )
-
-
-@pytest.fixture(scope="module")
-def by_append(spark, tmp_path_factory):
-    """An order is known from when it was appended; every question that is asked of by event time, and one more."""
-    return build(spark, tmp_path_factory.mktemp("by_append"), "append_time")
-
-
-@pytest.fixture(scope="module")
-def by_event(spark, tmp_path_factory):
-    """An order is known from when it happened."""
-    return build(spark, tmp_path_factory.mktemp("by_event"), "event_time")
-
-
-@pytest.fixture(params=["by_append", "by_event"])
-def world(request):
-    return request.getfixturevalue(request.param)
+    written = context.tables.read(tables.training("order"), report.version)
+    return World(context, rows, refunds, report, found_rows(written, rows))
 
 
 def assert_vector(context, row, rows, by_append):
@@ -105,10 +88,10 @@ def test_every_row_is_the_batch_formula_over_what_was_before_t_and_known(world):
         assert_vector(world.context, row, world.rows, world.by_append)
 
 
-def test_a_row_has_the_first_outcome_that_says_something_and_when_it_was_told(by_append):
-    told = {row["id"]: row for row in by_append.refunds if row["items"] is not None}
+def test_a_row_has_the_first_outcome_that_says_something_and_when_it_was_told(world):
+    told = {row["id"]: row for row in world.refunds if row["items"] is not None}
 
-    for row in by_append.found:
+    for row in world.found:
         outcome = told.get(row["id"])
         if outcome is None and row["vector"]["label"] == 7:
             continue  # the first copy said nothing, the later one did
@@ -116,19 +99,19 @@ def test_a_row_has_the_first_outcome_that_says_something_and_when_it_was_told(by
         assert row["vector"]["label_known_ms"] == (outcome["event_time_ms"] if outcome else None)
 
 
-def test_a_span_of_askers_gets_the_rows_that_all_of_them_would_get(by_append):
+def test_a_span_of_askers_gets_the_rows_that_all_of_them_would_get(world):
     begin, end = shop.T0 + 20 * shop.DAY_MS, shop.T0 + 30 * shop.DAY_MS
 
-    found = by_append.found_in(training_rows(by_append.context, "order", begin, end))
+    found = world.found_in(training_rows(world.context, "order", begin, end))
 
-    assert {row["key"] for row in found} == {row["key"] for row in by_append.found if begin <= row["t_ms"] < end}
+    assert {row["key"] for row in found} == {row["key"] for row in world.found if begin <= row["t_ms"] < end}
     for row in found:
-        assert_vector(by_append.context, row, by_append.rows, by_append.by_append)
+        assert_vector(world.context, row, world.rows, world.by_append)
 
 
-def test_rows_written_from_a_moment_on_take_the_place_of_those_alone(by_append):
-    context, name, begin = by_append.context, tables.training("order"), shop.T0 + 20 * shop.DAY_MS
-    whole = by_append.report
+def test_rows_written_from_a_moment_on_take_the_place_of_those_alone(world):
+    context, name, begin = world.context, tables.training("order"), shop.T0 + 20 * shop.DAY_MS
+    whole = world.report
     earlier = context.tables.read(name, whole.version).where(f"t_ms < {begin}")
     context.tables.replace(name, earlier)  # as it was before the newer events came
 
@@ -136,8 +119,8 @@ def test_rows_written_from_a_moment_on_take_the_place_of_those_alone(by_append):
 
     assert part.version == whole.version + 2
     assert part.rows == whole.rows > earlier.count() > 0
-    found = by_append.found_in(context.tables.read(name, part.version))
-    assert {row["key"]: row["vector"] for row in found} == {row["key"]: row["vector"] for row in by_append.found}
+    found = world.found_in(context.tables.read(name, part.version))
+    assert {row["key"]: row["vector"] for row in found} == {row["key"]: row["vector"] for row in world.found}
 
 
 def test_another_future_changes_nothing(world):
@@ -148,10 +131,10 @@ def test_another_future_changes_nothing(world):
     assert report.differences == 0
 
 
-def test_keys_name_the_file_or_the_topic(by_append):
-    topic = by_append.context.project.sources["orders"].topic
+def test_keys_name_the_file_or_the_topic(world):
+    topic = world.context.project.sources["orders"].topic
 
-    assert {row["key"].rsplit("/", 1)[0] for row in by_append.found} == {"file/-1", f"{topic}/0", f"{topic}/1"}
+    assert {row["key"].rsplit("/", 1)[0] for row in world.found} == {"file/-1", f"{topic}/0", f"{topic}/1"}
 
 
 def test_two_labels_for_one_vector_are_refused(spark, tmp_path):

@@ -46,13 +46,10 @@ check: setup ## Format, lint, types, arrows, and the repository's own tests
 	$(PYTHON_BIN) -m pytest tests/repository -q
 
 unit: setup ## The quick tests: units and laws
-	$(PYTHON_BIN) -m pytest tests/unit tests/laws
-
-# One process, so that one Spark session and one pair of servers serve all of it; from the quick to the slow.
-TESTS := tests/repository tests/unit tests/laws tests/contracts tests/integration tests/end_to_end
+	tests/run.sh tests/unit tests/laws
 
 test: check ## All checks and all tests, with the coverage of core and strategies
-	$(PYTHON_BIN) -m pytest $(wildcard $(TESTS)) --cov --cov-report=term-missing:skip-covered
+	tests/run.sh --cov tests/unit tests/laws tests/contracts tests/integration tests/end_to_end
 
 bench: setup ## Every benchmark, ours and the peer in the same run
 	$(PYTHON_BIN) -m benchmarks

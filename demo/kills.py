@@ -10,6 +10,7 @@ import random
 import time
 from collections.abc import Callable, Sequence
 from contextlib import closing
+from pathlib import Path
 
 import psutil
 from orjson import loads
@@ -85,6 +86,30 @@ def kill(member: Member) -> None:
     psutil.wait_procs(family, timeout=10)
 
 
+class UnderWay:
+    """Tells whether the query has sent updates that it would send again, were it killed now.
+
+    These are the ones since its newest checkpoint. Updates are counted after a checkpoint was seen, so that some which
+    came after it may be taken for older: then it is a moment later that something is under way.
+    """
+
+    def __init__(self, servers: str, topic: str, checkpoint: Path) -> None:
+        self._servers, self._topic, self._commits = servers, topic, checkpoint / "commits"
+        self._seen: set[str] | None = None
+        self._covered = 0
+
+    def __call__(self) -> bool:
+        """Return whether there are any; the first answer after a checkpoint is no."""
+        commits = self._names()
+        sent = updates_sent(self._servers, self._topic)
+        if commits != self._seen:
+            self._seen, self._covered = commits, sent
+        return sent > self._covered and commits == self._names()
+
+    def _names(self) -> set[str]:
+        return {path.name for path in self._commits.glob("[0-9]*")}
+
+
 def updates_sent(servers: str, topic: str) -> int:
     """Return how many messages a topic has."""
     return sum(KafkaTopics(servers).ends(topic).values())
@@ -98,8 +123,8 @@ def repeated_updates(servers: str, topic: str) -> int:
     ends = KafkaTopics(servers).ends(topic)
     seen: set[tuple[str, str, int, int]] = set()
     with closing(consumer(servers, topic, dict.fromkeys(ends, 0))) as reading:
-        read = 0
-        while read < sum(ends.values()):
+        read, end = 0, sum(ends.values())
+        while read < end:
             for message in reading.consume(10_000, timeout=1):
                 update = loads(message.value() or b"")
                 seen.add((update["group"], update["entity"], update["partition"], update["offset"]))

@@ -1,12 +1,15 @@
 """The demo: the whole system on a year of real flights, judged by the oracle.
 
 1. `prepare_ground`  own broker and store, empty state, the sources' files up to the cut, nothing in any topic
-2. `run_stages`      every batch stage: raw to published view and deployed model
-3. `start_system`    query, workers, HTTP server, each a process in the care of the local stack
-4. `replay`          the messages after the cut, in event order, while a client measures freshness
-5. `await_drained`   until everything sent is in raw and every departure has its score
-6. `run_stages`      again: preparation and training rows over all that is in raw now
-7. `judge`, report   the oracle's comparison, accounts, and the report
+2. `run_stages`      raw, prepared and training rows
+3. `start_query`     the query, a process in the care of the local stack, as the other parts of the running system are:
+                     prepared references are all that it needs, and it plans for a while before it takes records
+4. `run_stages`      what is left of the batch: a model, judged and deployed, and a published view
+5. `start_system`    workers and HTTP server
+6. `replay`          the messages after the cut, in event order, while a client measures freshness
+7. `await_drained`   until everything sent is in raw and every departure has its score
+8. `run_stages`      again: preparation and training rows over all that is in raw now
+9. `judge`, report   the oracle's comparison, accounts, and the report
 """
 
 from __future__ import annotations
@@ -15,8 +18,8 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -29,16 +32,17 @@ from rich.console import Console
 
 from demo import report
 from demo.freshness import Freshness, Prober, watched_groups
-from demo.kills import Kills, repeated_updates, updates_sent
+from demo.kills import Kills, UnderWay, repeated_updates
 from demo.oracle import declared, delta
 from demo.oracle.accounts import accounts, disagreements
 from demo.oracle.comparing import Oracle, compare, read_scores
 from demo.oracle.records import read_source
 from demo.oracle.training import compare_training
 from demo.plants import plant
-from demo.processes import Batch, DemoError, start, until
+from demo.processes import Batch, DemoError, RunsStages, start, until
 from demo.replay import Replay, Replayed, create_topics, producer, topics, with_progress
 from demo.sources import BEGIN, CUT, EVENT_SOURCES, Airports, Record, stream, write_files
+from jobs.stages import STAGES
 from lambda_core.config.environment import Environment
 from lambda_core.config.loading import load_environment
 from lambda_core.schemas.messages import UPDATES, topic
@@ -48,7 +52,9 @@ from local_stack.process import Member
 PROJECT, FEATURE_SET, MODEL = "flights", "departure", "late_arrival"
 CONF = Path("conf") / PROJECT
 REPORT = Path("build/demo-report.json")
-PROCESSES = ("speed", "merge", "score", "serve")
+QUERY, WORKERS = "speed", ("merge", "score", "serve")
+TABLES = ("ingestion", "preparation", "training_rows")
+MODEL_AND_VIEW = tuple(name for name in STAGES if name not in TABLES)
 AGAIN = ("preparation", "training_rows", *(f"--source={name}" for name in EVENT_SOURCES), f"--since={CUT}")
 QUERIES_RUN = "queries run"
 """What the speed layer logs once its queries take records."""
@@ -93,22 +99,35 @@ class Stage:
         self.seconds[name] = time.monotonic() - begin
 
 
+def batch_process(stage: Stage) -> Batch:
+    """Return the process that runs the batch stages, as a scheduler would keep it."""
+    return Batch(stage.logs / "batch.log", stage.variables, stage.console)
+
+
 def run_demo(
-    days: int = 7, rate: float = 200, kill: Sequence[str] = (), since: str = BEGIN, place: Place | None = None
+    days: int = 7,
+    rate: float = 200,
+    kill: Sequence[str] = (),
+    since: str = BEGIN,
+    place: Place | None = None,
+    batches: Callable[[Stage], AbstractContextManager[RunsStages]] = batch_process,
 ) -> int:
     """Run the demo; return 0 when everything is as it must be, else 1.
 
     Args:
         days: days of events to replay after the cut.
         rate: messages a second.
-        kill: processes (of PROCESSES) to kill at a random moment of the replay, each to be started again.
+        kill: processes of the running system to kill at a random moment of the replay, each to be started again.
         since: the batch load's files begin here.
         place: folders and ports; None for the usual ones.
+        batches: opens what runs the batch stages.
     """
     begin = time.monotonic()
     stage = prepare_ground(place or Place(), since)
-    with Batch(stage.logs / "batch.log", stage.variables, stage.console) as batch:
-        run_stages(stage, batch, [])
+    with batches(stage) as batch:
+        run_stages(stage, batch, TABLES)
+        start_query(stage)
+        run_stages(stage, batch, MODEL_AND_VIEW)
         start_system(stage)
         records = plant(stream(Airports(), days))
         kills = plan_kills(stage, kill, len(records))
@@ -145,20 +164,26 @@ def prepare_ground(place: Place, since: str) -> Stage:
     return stage
 
 
-def run_stages(stage: Stage, batch: Batch, arguments: Sequence[str]) -> None:
-    """Run the batch stages that are asked for, or all of them."""
-    with stage.step(f"batch: {' '.join(arguments) or 'every stage'}"):
+def run_stages(stage: Stage, batch: RunsStages, arguments: Sequence[str]) -> None:
+    """Run the batch stages that are asked for."""
+    with stage.step(f"batch: {' '.join(arguments)}"):
         batch.run(arguments)
 
 
-def start_system(stage: Stage) -> None:
-    """Start query, workers and server, and wait until each says that it works."""
-    with stage.step("query, workers, server"):
+def start_query(stage: Stage) -> None:
+    """Start the query on topics that are empty yet."""
+    with stage.step("query"):
         create_topics(stage.environment.kafka, topics(CONF).values())
-        for name in PROCESSES:
+        start_process(stage, QUERY)
+
+
+def start_system(stage: Stage) -> None:
+    """Start workers and server, and wait until each of them, and the query, says that it works."""
+    with stage.step("workers, server"):
+        for name in WORKERS:
             start_process(stage, name)
         until("HTTP server", lambda: _healthy(stage), log=stage.logs / "serve.log")
-        log = stage.logs / "speed.log"
+        log = stage.logs / f"{QUERY}.log"
         until("queries", lambda: QUERIES_RUN in log.read_text(encoding="utf-8"), log=log)
 
 
@@ -178,14 +203,9 @@ def start_prober(stage: Stage) -> Prober:
 
 def plan_kills(stage: Stage, names: Sequence[str], messages: int) -> Kills:
     """Return the kills of the named processes; none comes before an update is under way, for the fence to refuse."""
-    updates = topic(PROJECT, UPDATES)
-    return Kills(
-        stage.members,
-        names,
-        messages,
-        lambda name: start_process(stage, name),
-        lambda: updates_sent(stage.environment.kafka, updates) > 0,
-    )
+    checkpoint = stage.environment.checkpoints / UPDATES
+    under_way = UnderWay(stage.environment.kafka, topic(PROJECT, UPDATES), checkpoint)
+    return Kills(stage.members, names, messages, lambda name: start_process(stage, name), under_way)
 
 
 def replay(stage: Stage, records: Sequence[Record], rate: float, kills: Kills, prober: Prober) -> Replayed:

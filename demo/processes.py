@@ -8,7 +8,7 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Self
+from typing import Protocol, Self
 
 import tenacity
 from rich.console import Console
@@ -28,6 +28,14 @@ class DemoError(MainstemError):
 
     Operator action: read the log that the message names, then `mainstem down` and run the demo again.
     """
+
+
+class RunsStages(Protocol):
+    """What runs batch stages: a process of its own, or the one that asks."""
+
+    def run(self, arguments: Sequence[str]) -> None:
+        """Run what the arguments of `jobs.batch` ask for; an error when a stage failed."""
+        ...
 
 
 class Batch:

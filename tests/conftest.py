@@ -24,7 +24,6 @@ os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
 
 _BRIEF = (
     # Most code of a test run is gone before the optimizing compiler would pay: it gets to what runs four times as often.
-    "-XX:+DontCompileHugeMethods",
     "-XX:Tier4InvocationThreshold=20000",
     "-XX:Tier4MinInvocationThreshold=2400",
     "-XX:Tier4CompileThreshold=60000",
@@ -41,6 +40,14 @@ class Endpoint:
     @property
     def url(self) -> str:
         return self.address
+
+
+@pytest.hookimpl(tryfirst=True)  # before `-m` chooses
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what uses Spark, so that everything else can run beside it (see run.sh)."""
+    for item in items:
+        if "spark" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.spark)
 
 
 @pytest.fixture(scope="session")

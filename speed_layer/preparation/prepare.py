@@ -19,6 +19,8 @@ from speed_layer.preparation.outputs import messages
 from speed_layer.topics import read_topic, source_topics
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from pyspark.sql import DataFrame
     from pyspark.sql.streaming.query import StreamingQuery
 
@@ -57,7 +59,8 @@ def start_query(context: RunContext) -> StreamingQuery:
         _refuse_few_slots(context, sum(len(topics.ends(name)) for name in sources.values()))
     checkpoint = settings.checkpoints / QUERY
     claim(checkpoint, context.definition.id, ids)
-    frames = [_of_source(context, name, source_topic) for name, source_topic in sources.items()]
+    references = _held_references(context, sources)
+    frames = [_of_source(context, name, source_topic, references) for name, source_topic in sources.items()]
     writer = reduce(lambda left, right: left.unionByName(right), frames).writeStream.format("kafka")
     for key, value in {"bootstrap.servers": settings.kafka, **_SINK}.items():
         writer = writer.option(f"kafka.{key}", value)
@@ -102,11 +105,15 @@ def parse_trigger(text: str) -> dict[str, Any]:
     return {mode: f"{length_ms} milliseconds"}
 
 
-def _of_source(context: RunContext, source_name: str, source_topic: str) -> DataFrame:
+def _held_references(context: RunContext, sources: Iterable[str]) -> dict[str, DataFrame]:
+    """Return what lookups join, read once: the definition pins it, and a query plans anew at every checkpoint."""
+    joined = {name: frame for source in sources for name, frame in read_references(context, source).items()}
+    return {name: frame.localCheckpoint() for name, frame in joined.items()}
+
+
+def _of_source(context: RunContext, source_name: str, source_topic: str, references: dict[str, DataFrame]) -> DataFrame:
     source = context.project.sources[source_name]
     records = read_topic(context, source_topic)
-    # Read once: what they hold is pinned by the definition, and a query plans anew at every checkpoint.
-    references = {name: frame.localCheckpoint() for name, frame in read_references(context, source_name).items()}
     cleaned = clean(context.project, source_name, read_fields(source, records), references)
     return messages(context.definition, source_name, cleaned)
 

@@ -88,7 +88,6 @@ def bits(value: object) -> object:
     return struct.pack(">d", value) if isinstance(value, float) else value
 
 
-@pytest.mark.spark
 @pytest.mark.parametrize(("table", "kind"), [(NUMBERS, "float"), (NUMBERS, "integer"), (TEXTS, "string")])
 def test_every_allowed_expression_gives_what_spark_gives(spark, table, kind):
     named = {f"f{place}": {"expression": one, "type": kind} for place, one in enumerate(expressions(table))}
@@ -107,7 +106,6 @@ def test_every_allowed_expression_gives_what_spark_gives(spark, table, kind):
     assert differing == {}
 
 
-@pytest.mark.spark
 def test_the_shipped_project_works_its_request_features_out_as_spark_does(spark):
     project = load_project(Path(__file__).resolve().parents[2] / "conf" / "flights")
     draw = random.Random(12)

@@ -5,13 +5,9 @@ from __future__ import annotations
 import itertools
 import json
 
-import pytest
-
 from batch_layer.ingestion.json_lines import JsonLines
 from lambda_core.schemas.ids import content_id, content_id_sql, prediction_id, prediction_id_sql
 from speed_layer.ingestion.ingest import as_raw
-
-pytestmark = pytest.mark.spark
 
 TOPICS = [
     None, "flights.departures", "a-b_c.D9", "a/0", "/", "", " ", "file", "null", "it's", "''", "\\", "\\'", "a\\n", "a\nb",

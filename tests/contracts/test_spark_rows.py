@@ -65,7 +65,6 @@ def components(group) -> list[str]:
     return [code for slot in group.slots for code in slot.aggregation.components]
 
 
-@pytest.mark.spark
 def test_spark_lifts_an_event_to_the_very_row_of_the_rule(prepared):
     definition = declared()
     group, (events, frame) = definition.groups["things"], prepared
@@ -87,7 +86,6 @@ def double(text: str) -> bytes:
     return struct.pack("<d", float(text))
 
 
-@pytest.mark.spark
 def test_spark_adds_up_tiles_to_the_bytes_of_the_rule(prepared):
     group, (events, frame) = declared().groups["things"], prepared
     expected: dict[tuple[str, int, int], list[str]] = {}
@@ -111,7 +109,6 @@ def test_spark_adds_up_tiles_to_the_bytes_of_the_rule(prepared):
         assert made[tile].last_event_ms <= last_ms
 
 
-@pytest.mark.spark
 def test_an_update_from_spark_is_applied_by_the_script_as_by_the_rule(client, keys, prepared):
     definition = declared(3)
     group = definition.groups["things"]

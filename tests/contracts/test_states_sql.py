@@ -16,8 +16,6 @@ from lambda_core.schemas.messages import Update
 from lambda_core.views.speed import states_of
 from tests.integration.batch_layer import shop
 
-pytestmark = pytest.mark.spark
-
 
 @pytest.fixture(scope="module")
 def world(spark, tmp_path_factory):

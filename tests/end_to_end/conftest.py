@@ -1,9 +1,13 @@
-"""One demo for all tests of this folder: a day of messages, with the query and the merge worker killed on the way."""
+"""One demo for all tests of this folder: a day of messages, with the query and the merge worker killed on the way.
+
+Its batch stages run in this process, whose Spark the tests before have warmed; everything else runs as always.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +16,7 @@ import pytest
 import yaml
 
 from demo.main import Place, run_demo
+from jobs import batch
 from local_stack import stack
 from local_stack.ports import free_port
 
@@ -30,8 +35,21 @@ class Ran:
     variables: dict[str, str]
 
 
+@dataclass(frozen=True)
+class Here:
+    """Batch stages in this process, as `jobs.batch` runs them in one of its own."""
+
+    variables: dict[str, str]
+
+    def run(self, arguments: Sequence[str]) -> None:
+        with pytest.MonkeyPatch.context() as patch:
+            for name, value in self.variables.items():
+                patch.setenv(name, value)
+            assert batch.main(list(arguments)) == 0, f"batch stages failed: {arguments}"
+
+
 @pytest.fixture(scope="session")
-def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ran]:
+def demo(spark, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ran]:
     """A demo that has ended, with its system still running."""
     folder = tmp_path_factory.mktemp("demo")
     settings = yaml.safe_load((ROOT / "conf/environments/local.yaml").read_text())
@@ -42,7 +60,13 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ran]:
     environment.write_text(yaml.safe_dump(settings))
     place = Place(environment, folder / "stack", folder / "report.json")
     try:
-        code = run_demo(days=1, kill=("speed", "merge"), since=SINCE, place=place)
+        code = run_demo(
+            days=1,
+            kill=("speed", "merge"),
+            since=SINCE,
+            place=place,
+            batches=lambda stage: nullcontext(Here(stage.variables)),
+        )
         addresses = stack.status(place.stack).addresses
         variables = {"MAINSTEM_ENVIRONMENT": str(environment.with_suffix(""))}
         variables |= addresses.as_environment() if addresses else {}

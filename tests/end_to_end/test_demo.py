@@ -16,7 +16,7 @@ from batch_layer.preparation.no_future import no_future_check
 from lambda_core.bootstrap import build_context
 
 ROOT = Path(__file__).parents[2]
-pytestmark = [pytest.mark.spark, pytest.mark.servers, pytest.mark.timeout(1_500)]  # the first one waits for the demo
+pytestmark = [pytest.mark.servers, pytest.mark.timeout(1_500)]  # the first one waits for the demo
 
 
 def test_nothing_is_as_it_must_not_be(demo):

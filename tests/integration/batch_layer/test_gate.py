@@ -14,8 +14,6 @@ from lambda_core.config.project import Project
 from lambda_core.context import RunContext
 from lambda_core.errors import ConfigError, GateError
 
-pytestmark = pytest.mark.spark
-
 GOOD = [("aa", 10, None), ("bb", 20, None), ("aa", 30, None)]
 
 PLANTED = {

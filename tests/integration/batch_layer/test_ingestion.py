@@ -17,8 +17,6 @@ from lambda_core.context import RunContext
 from lambda_core.errors import ConfigError, DataError
 from lambda_core.repositories.tables import DeltaTables
 
-pytestmark = pytest.mark.spark
-
 NOW = 1_700_000_000_000
 
 

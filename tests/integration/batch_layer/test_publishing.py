@@ -22,7 +22,7 @@ from lambda_core.views.reading import read_group
 from tests.integration.batch_layer import shop
 from tests.laws import oracle
 
-pytestmark = [pytest.mark.spark, pytest.mark.servers]
+pytestmark = pytest.mark.servers
 
 
 @dataclass
@@ -34,6 +34,10 @@ class World:
 
     def publish(self) -> PublicationReport:
         return publish(self.context)
+
+    @property
+    def pointers(self) -> PointerRepository:
+        return PointerRepository(self.context.redis, self.context.keys)
 
     @property
     def topic(self) -> str:
@@ -65,12 +69,27 @@ def written(spark, tmp_path_factory):
 @pytest.fixture
 def world(spark, store, broker, written, tmp_path):
     """Such tables, and a topic, for one test alone."""
-    folder, rows = written
-    context = shop.context_of(spark, tmp_path, shop.plain(shop.new_name()), store=store, broker=broker)
-    shutil.copytree(folder, context.environment.tables)
+    made = copied(spark, written, tmp_path, store=store, broker=broker)
+    yield made
+    forget(made.context)
+
+
+@pytest.fixture(scope="module")
+def twice(spark, store, broker, written, tmp_path_factory):
+    """Such tables, published twice. Every test may publish or revert: it finds and leaves a view and one before it."""
+    made = copied(spark, written, tmp_path_factory.mktemp("twice"), store=store, broker=broker)
+    made.publish()
+    made.publish()
+    yield made
+    forget(made.context)
+
+
+def copied(spark, written, folder, **servers):
+    tables_of, rows = written
+    context = shop.context_of(spark, folder, shop.plain(shop.new_name()), **servers)
+    shutil.copytree(tables_of, context.environment.tables)
     shop.send(context, rows)
-    yield World(context, rows)
-    forget(context)
+    return World(context, rows)
 
 
 def forget(context):
@@ -162,33 +181,32 @@ def test_raw_records_that_were_never_prepared_stop_the_publication(world):
 
     with pytest.raises(GuardError, match="run preparation"):
         world.publish()
-    assert PointerRepository(context.redis, context.keys).get() is None
+    assert world.pointers.get() is None
 
 
-def test_a_flip_keeps_what_was_current_and_a_revert_goes_back_to_it(world):
-    first, second = world.publish(), world.publish()
-    context = world.context
-    pointers = PointerRepository(context.redis, context.keys)
-    assert pointers.get().previous.generation == second.previous == first.generation
-    assert first.epoch == second.epoch
+def test_a_revert_goes_back_to_what_was_before_and_the_next_one_forth(twice):
+    before = twice.pointers.get()
 
-    report = revert(context)
+    report = revert(twice.context)
 
-    assert (report.generation, report.reverted) == (first.generation, second.generation)
-    assert pointers.get().current.generation == first.generation
-    assert view_of(context, "by_customer", "ann") is not None
-    assert revert(context).generation == second.generation
+    assert (report.generation, report.reverted) == (before.previous.generation, before.current.generation)
+    assert twice.pointers.get().current.generation == before.previous.generation
+    assert view_of(twice.context, "by_customer", "ann") is not None
+    assert revert(twice.context).generation == before.current.generation
 
 
-def test_what_neither_view_names_gets_an_expiry_and_nothing_else_does(world):
-    context = world.context
-    generations = [world.publish().generation for _ in range(2)]
+def test_a_flip_keeps_what_was_current_and_only_what_neither_view_names_gets_an_expiry(twice):
+    context, before = twice.context, twice.pointers.get()
     loading = context.keys.batch("by_customer", "ann", f"g{shop.NOW_MS + shop.DAY_MS}")
     context.redis.set(loading, b"somebody is loading this")
-    generations.append(world.publish().generation)
 
+    third = twice.publish()
+
+    generations = (before.previous.generation, before.current.generation, third.generation)
     lives = [context.redis.ttl(context.keys.batch("by_customer", "ann", generation)) for generation in generations]
-
+    assert third.previous == before.current.generation < third.generation
+    assert twice.pointers.get().previous == before.current
+    assert third.epoch == before.current.epoch
     assert 0 < lives[0] <= LIFE_SECONDS
     assert lives[1:] == [-1, -1]
     assert context.redis.ttl(loading) == -1
@@ -199,18 +217,20 @@ def test_there_is_nothing_to_revert_to_after_one_publication(published):
         revert(published[0].context)
 
 
-def test_the_read_back_tells_a_value_that_is_missing_or_another(world):
-    context, report = world.context, world.publish()
+def test_the_read_back_tells_a_value_that_is_missing_or_another(twice):
+    context, report = twice.context, twice.publish()
     group = context.definition.groups["by_customer"]
     values = BatchValues(context.environment.redis.get_secret_value(), context.keys, group, report.generation)
     tiles = context.tables.read(tables.tiles("by_customer"))
     key = context.keys.batch("by_customer", "ann", report.generation)
     assert values.read_back(tiles) == report.loaded["by_customer"]
 
+    as_loaded = context.redis.get(key)
     context.redis.append(key, b"x")
     other = values.read_back(tiles)
     context.redis.delete(key)
     fewer = values.read_back(tiles)
+    context.redis.set(key, as_loaded)
 
     assert other.keys == report.loaded["by_customer"].keys
     assert other.content != report.loaded["by_customer"].content
@@ -242,15 +262,13 @@ class Watched(KafkaTopics):
         return super().at_time(topic, moment_ms)
 
 
-def test_a_flip_by_somebody_else_in_between_wins(world):
-    context = world.context
-    world.publish()
-    after = world.publish()
+def test_a_flip_by_somebody_else_in_between_wins(twice):
+    context, before = twice.context, twice.pointers.get()
     topics = Watched(context.environment.kafka, lambda: revert(context))
 
     with pytest.raises(PointerMovedError):
         publish(context, topics)
-    assert PointerRepository(context.redis, context.keys).get().current.generation == after.previous
+    assert twice.pointers.get().current.generation == before.previous.generation
 
 
 def test_records_that_come_before_the_horizon_while_it_loads_stop_the_flip(world):
@@ -259,4 +277,4 @@ def test_records_that_come_before_the_horizon_while_it_loads_stop_the_flip(world
 
     with pytest.raises(GuardError, match="found records that came later"):
         publish(context, topics)
-    assert PointerRepository(context.redis, context.keys).get() is None
+    assert world.pointers.get() is None

@@ -5,8 +5,6 @@ from lambda_core.errors import ConfigError, GuardError
 from lambda_core.schemas import tables
 from tests.integration.batch_layer import shop
 
-pytestmark = pytest.mark.spark
-
 TEST_FROM_MS = 1_703_030_400_000  # 2023-12-20
 TRAIN_FROM_MS = 1_700_006_400_000  # 2023-11-15
 

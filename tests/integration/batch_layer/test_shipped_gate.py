@@ -25,8 +25,6 @@ from lambda_core.schemas.tables import prepared
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, Row, SparkSession
 
-pytestmark = pytest.mark.spark
-
 PROJECT = load_project(Path(__file__).resolve().parents[3] / "conf" / "flights")
 NOW_MS = 1_400_000_000_000
 SETTINGS = {

@@ -12,8 +12,6 @@ from lambda_core.schemas import tables
 from tests.integration.batch_layer import shop
 from tests.laws import oracle
 
-pytestmark = pytest.mark.spark
-
 
 @dataclass
 class World:

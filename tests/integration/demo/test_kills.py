@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from demo.kills import repeated_updates, updates_sent
+from demo.kills import UnderWay, repeated_updates, updates_sent
 from lambda_core.repositories.log import KafkaTopics, producer
 
 pytestmark = pytest.mark.servers
@@ -22,3 +22,25 @@ def test_updates_that_say_the_same_event_again_are_counted(broker):
     sending.flush()
 
     assert (updates_sent(broker.address, name), repeated_updates(broker.address, name)) == (4, 1)
+
+
+def test_under_way_is_what_was_sent_since_the_newest_checkpoint(broker, tmp_path):
+    name, commits = "kills.under_way", tmp_path / "commits"
+    KafkaTopics(broker.address).create({name: 1})
+    sending = producer(broker.address)
+
+    def send():
+        sending.produce(name, b"update")
+        sending.flush()
+
+    under_way = UnderWay(broker.address, name, tmp_path)
+    assert not under_way()
+    send()
+    assert under_way()
+
+    commits.mkdir()
+    (commits / "0").touch()
+    assert not under_way()
+    assert not under_way()
+    send()
+    assert under_way()

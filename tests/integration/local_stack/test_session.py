@@ -8,7 +8,7 @@ import pytest
 from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient, NewTopic
 
-pytestmark = [pytest.mark.spark, pytest.mark.servers]
+pytestmark = pytest.mark.servers
 
 
 def test_a_topic_goes_through_spark_into_a_delta_table(spark, broker, tmp_path: Path):

@@ -1,7 +1,6 @@
 """What the query makes of cleaned rows; the same plan, over rows that are at rest."""
 
 import msgspec
-import pytest
 from speed_shop import T0, shop_context
 
 from lambda_core.cleaning import clean, read_fields
@@ -17,7 +16,6 @@ RECORDS = [
 ]
 
 
-@pytest.mark.spark
 def test_each_record_becomes_its_messages_or_one_of_quarantine(spark, tmp_path):
     spark.conf.set("spark.sql.ansi.enabled", "false")
     context = shop_context(tmp_path, "nowhere", "redis://nowhere", spark, name="shop")

@@ -119,7 +119,6 @@ def context(tmp_path, broker, store, spark):
 
 
 @pytest.mark.slow
-@pytest.mark.spark
 @pytest.mark.servers
 def test_what_goes_through_the_query_and_the_workers_equals_a_plain_loop_through_kills(context):
     replay = Replay(context)

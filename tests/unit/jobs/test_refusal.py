@@ -15,8 +15,6 @@ from lambda_core.config.loading import load_project
 from lambda_core.config.project import Project
 from lambda_core.context import RunContext
 
-pytestmark = pytest.mark.spark
-
 PROJECT = load_project(Path(__file__).parents[3] / "conf" / "flights")
 MISTAKES = {
     "labels.late_arrival.value": "lat",

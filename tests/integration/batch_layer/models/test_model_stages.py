@@ -17,7 +17,7 @@ from lambda_core.repositories.model_store import RedisModelStore
 
 from .conftest import MODEL, REGIONS, VECTOR, Shop, rows
 
-pytestmark = [pytest.mark.spark, pytest.mark.servers]
+pytestmark = pytest.mark.servers
 
 OPEN = {"min_auc_gain": 0.02, "min_log_loss_drop": 0.05, "min_rows": 50, "resamples": 100, "blocking": False}
 

@@ -9,8 +9,6 @@ import pytest
 from batch_layer.preparation.duplicates import later_copies
 from lambda_core.config.sources import Source
 
-pytestmark = pytest.mark.spark
-
 Record = tuple[str | None, int, int, int]
 """Unique id, partition, offset, append time."""
 

@@ -15,8 +15,6 @@ from lambda_core.config.loading import load_project
 from lambda_core.config.project import Project
 from lambda_core.errors import ConfigError
 
-pytestmark = pytest.mark.spark
-
 CONF = Path(__file__).parents[4] / "conf"
 RECORD = "value binary, `partition` int, `offset` bigint, append_time_ms bigint"
 MOMENT = {"type": "timestamp", "expression": "timestamp_millis(happened)"}

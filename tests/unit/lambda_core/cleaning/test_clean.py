@@ -13,8 +13,6 @@ from lambda_core.cleaning import clean, read_fields
 from lambda_core.errors import ConfigError
 from lambda_core.features.keys import entity_key
 
-pytestmark = pytest.mark.spark
-
 NOON = 1_700_049_600_000
 """2023-11-15T12:00:00Z: the append time of every record of these tests."""
 

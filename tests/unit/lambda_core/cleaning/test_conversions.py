@@ -11,8 +11,6 @@ from pyspark.sql import types as T  # noqa: N812
 from lambda_core.cleaning.conversions import from_text, from_value
 from lambda_core.config.sources import Column, Derived
 
-pytestmark = pytest.mark.spark
-
 TEXTS = {
     "integer": {
         "12": 12,

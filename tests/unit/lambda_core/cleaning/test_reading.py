@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import pytest
-
 from lambda_core.cleaning import read_fields
 from lambda_core.config.sources import Source
-
-pytestmark = pytest.mark.spark
 
 COLUMNS = {"id": {"type": "string"}, "price": {"type": "decimal", "field": "Unit Price"}}
 

@@ -41,10 +41,15 @@ class TracedTables:
         self.lineage.written[name] = self._tables.append(name, frame, transaction)
         return self.lineage.written[name]
 
-    def replace(self, name: str, frame: DataFrame, where: str | None = None) -> int:
+    def replace(self, name: str, frame: DataFrame, where: str | None = None, note: str | None = None) -> int:
         """Make the frame's rows the table's only ones, or its only ones of a condition; note the version."""
-        self.lineage.written[name] = self._tables.replace(name, frame, where)
+        self.lineage.written[name] = self._tables.replace(name, frame, where, note)
         return self.lineage.written[name]
+
+    def note(self, name: str) -> str | None:
+        """Return the note that the table's current version was written with; it says what is in that version."""
+        self.lineage.read[name] = self._tables.version(name)
+        return self._tables.note(name)
 
     def version(self, name: str) -> int:
         """Return the table's current version."""

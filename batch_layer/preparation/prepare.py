@@ -15,7 +15,7 @@ from batch_layer.preparation.survey import Survey, survey
 from lambda_core.cleaning.clean import LOG_FROM, clean
 from lambda_core.cleaning.expressions import nearest
 from lambda_core.cleaning.reading import VALUE, read_fields
-from lambda_core.cleaning.references import read_references, references_of
+from lambda_core.cleaning.references import content_note, joined_references, read_references, references_of
 from lambda_core.errors import ConfigError, DataError
 from lambda_core.schemas import tables as schema
 from lambda_core.spark import side_by_side
@@ -112,9 +112,9 @@ def _prepare_source(context: RunContext, name: str) -> SourceReport:
         later = later_copies(context.project.sources[name], _candidates(cleaned)).persist()
         copies = later.agg(F.count(F.lit(1)).alias("all"), F.count_if("across").alias("across")).first()
         by_key, across = (int(copies["all"]), int(copies["across"])) if copies is not None else (0, 0)
-        version = context.tables.replace(
-            schema.prepared(name), _prepared(context.project, name, _marked(cleaned, later, by_key))
-        )
+        prepared = _prepared(context.project, name, _marked(cleaned, later, by_key))
+        note = content_note(context, name, prepared) if name in joined_references(context) else None
+        version = context.tables.replace(schema.prepared(name), prepared, note=note)
         if counts["quarantined"] or context.tables.exists(schema.quarantine(name)):
             context.tables.replace(schema.quarantine(name), _quarantined(name, cleaned))
         later.unpersist()

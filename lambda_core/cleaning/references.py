@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import orjson
 from pyspark.sql import functions as F  # noqa: N812 - as Spark's own documentation names it
 
 from lambda_core.schemas.tables import prepared
@@ -32,14 +33,33 @@ def read_references(context: RunContext, source_name: str) -> dict[str, DataFram
 def reference_hashes(context: RunContext) -> dict[str, str]:
     """Return 16 hexadecimal digits for the content of each reference that any lookup joins, by its name.
 
-    Rows are hashed and brought together on the executors, whatever their order, batch or position; the driver sees
-    only the hash.
+    A table that was written with a note of its content is not read. Else rows are hashed and brought together on the
+    executors, whatever their order, batch or position; the driver sees only the hash.
 
     Raises:
         SchemaError: when a reference was never prepared.
     """
-    joined = sorted({name for source in context.project.sources for name in references_of(context.project, source)})
-    return {name: _content_hash(context, name) for name in joined}
+    return {name: _noted(context, name) or _content(_counting(context, name)) for name in joined_references(context)}
+
+
+def joined_references(context: RunContext) -> list[str]:
+    """Return the names of the references that any lookup joins, sorted."""
+    return sorted({name for source in context.project.sources for name in references_of(context.project, source)})
+
+
+def content_note(context: RunContext, name: str, prepared_rows: DataFrame) -> str:
+    """Return the note that a reference's prepared rows are to be written with: which columns, and their hash."""
+    columns = list(context.project.sources[name].all_columns)
+    counting = prepared_rows.where("duplicate is null").select(*columns)
+    return orjson.dumps({"columns": columns, "content": _content(counting)}).decode()
+
+
+def _noted(context: RunContext, name: str) -> str | None:
+    """Return the hash that the table's note tells, if it has one, and of these columns."""
+    table = prepared(name)
+    note = context.tables.note(table) if context.tables.exists(table) else None
+    told = orjson.loads(note) if note else {}
+    return told["content"] if told.get("columns") == list(context.project.sources[name].all_columns) else None
 
 
 def _counting(context: RunContext, name: str) -> DataFrame:
@@ -47,8 +67,7 @@ def _counting(context: RunContext, name: str) -> DataFrame:
     return frame.select(*context.project.sources[name].all_columns)
 
 
-def _content_hash(context: RunContext, name: str) -> str:
-    rows = _counting(context, name)  # first, since functions need the session that it starts
+def _content(rows: DataFrame) -> str:
     row = F.sha2(F.to_json(F.struct("*"), {"ignoreNullFields": "false"}), 256)
     whole = F.sha2(F.array_join(F.array_sort(F.collect_list(row)), ""), 256)
     found = rows.agg(whole.alias("hash")).first()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+import orjson
 from filelock import FileLock
 
 from lambda_core.errors import SchemaError
@@ -35,8 +36,12 @@ class TableRepository(Protocol):
         """Add the frame's rows, at most once a transaction; return the table's version."""
         ...
 
-    def replace(self, name: str, frame: DataFrame, where: str | None = None) -> int:
+    def replace(self, name: str, frame: DataFrame, where: str | None = None, note: str | None = None) -> int:
         """Make the frame's rows the table's only ones, or its only ones of a condition; return the table's version."""
+        ...
+
+    def note(self, name: str) -> str | None:
+        """Return the note that the table's current version was written with, if it was written with one."""
         ...
 
     def version(self, name: str) -> int:
@@ -91,15 +96,18 @@ class DeltaTables:
             writer.save(str(self.path(name)))
             return self.version(name)
 
-    def replace(self, name: str, frame: DataFrame, where: str | None = None) -> int:
+    def replace(self, name: str, frame: DataFrame, where: str | None = None, note: str | None = None) -> int:
         """Make the frame's rows the table's only ones, or its only ones of a condition; return the table's version.
 
         Args:
             name: the table.
             frame: the rows; where there is a condition, all of them must meet it.
             where: Spark SQL over the table's columns; rows that do not meet it stay. None: none stays.
+            note: what is to be known of this version without reading the table.
         """
         writer = self._writer(name, frame).mode("overwrite")
+        if note is not None:
+            writer = writer.option("userMetadata", note)
         with self.lock(name):
             if where is None or not self.exists(name):
                 writer = writer.option("overwriteSchema", "true")
@@ -116,5 +124,14 @@ class DeltaTables:
 
     def version(self, name: str) -> int:
         """Return the table's current version."""
-        # The name of the newest commit says it, as the protocol has it; Delta's history would run a job to read it.
-        return max(int(commit.stem) for commit in (self.path(name) / "_delta_log").glob(_COMMIT))
+        return int(self._newest_commit(name).stem)
+
+    def note(self, name: str) -> str | None:
+        """Return the note that the table's current version was written with, if it was written with one."""
+        actions = map(orjson.loads, self._newest_commit(name).read_bytes().splitlines())
+        notes = [action["commitInfo"].get("userMetadata") for action in actions if "commitInfo" in action]
+        return next(iter(notes), None)
+
+    def _newest_commit(self, name: str) -> Path:
+        # Its name says the version, as the protocol has it; Delta's history would run a job to read it.
+        return max((self.path(name) / "_delta_log").glob(_COMMIT))

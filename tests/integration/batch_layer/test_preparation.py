@@ -21,8 +21,6 @@ from lambda_core.context import RunContext
 from lambda_core.errors import ConfigError, SchemaError
 from lambda_core.schemas.tables import PREPARED_COLUMNS, QUARANTINE_SCHEMA, RAW_SCHEMA
 
-pytestmark = pytest.mark.spark
-
 HOUR = 3_600_000
 NOW = 1_700_049_600_000
 LOG_FROM = NOW - 10 * HOUR
@@ -254,3 +252,17 @@ def test_a_reference_that_is_sent_again_takes_the_place_of_the_old_one_and_chang
     assert same == before
     assert reference_hashes(last) != before
     assert (report.raw, report.accepted, report.duplicates) == (6, 2, 4)
+
+
+def test_a_references_hash_is_noted_with_its_rows_and_worked_out_where_no_note_fits(prepared):
+    run, _ = prepared
+    table, noted = run.tables.read("prepared_items"), reference_hashes(run)
+    columns = list(run.project.sources["items"].all_columns)
+
+    found = {}
+    for note in (None, {"columns": columns, "content": "told"}, {"columns": columns[1:], "content": "told"}):
+        run.tables.replace("prepared_items", table, note=note and json.dumps(note))
+        found[json.dumps(note)] = reference_hashes(run)["items"]
+
+    assert list(found.values()) == [noted["items"], "told", noted["items"]]
+    assert run.tables.note("prepared_live") is None

@@ -36,9 +36,12 @@ class MemoryTables:
     def append(self, name, frame, transaction=None):
         return self.replace(name, frame)
 
-    def replace(self, name, frame, where=None):
+    def replace(self, name, frame, where=None, note=None):
         self.versions[name] = self.versions.get(name, -1) + 1
         return self.versions[name]
+
+    def note(self, name):
+        return None
 
     def version(self, name):
         return self.versions[name]

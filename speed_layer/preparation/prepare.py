@@ -14,6 +14,7 @@ from lambda_core.errors import ConfigError
 from lambda_core.features.windows import parse_duration
 from lambda_core.repositories.log import NEVER_MS, KafkaTopics
 from lambda_core.schemas.messages import QUARANTINE, REQUESTS, SCORES, UPDATES, topic
+from lambda_core.spark import side_by_side
 from speed_layer.checkpoint import claim
 from speed_layer.preparation.outputs import messages
 from speed_layer.topics import read_topic, source_topics
@@ -108,7 +109,8 @@ def parse_trigger(text: str) -> dict[str, Any]:
 def _held_references(context: RunContext, sources: Iterable[str]) -> dict[str, DataFrame]:
     """Return what lookups join, read once: the definition pins it, and a query plans anew at every checkpoint."""
     joined = {name: frame for source in sources for name, frame in read_references(context, source).items()}
-    return {name: frame.localCheckpoint() for name, frame in joined.items()}
+    held = side_by_side(context, lambda frame: frame.localCheckpoint(), joined.values())
+    return dict(zip(joined, held, strict=True))
 
 
 def _of_source(context: RunContext, source_name: str, source_topic: str, references: dict[str, DataFrame]) -> DataFrame:

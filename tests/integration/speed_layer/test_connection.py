@@ -1,4 +1,12 @@
-"""A worker's connection to Redis that broke stays broken, so that no restart of the server goes unnoticed."""
+"""A worker's connection to Redis that broke stays broken, so that no restart of the server goes unnoticed.
+
+And a server that is not there is named, with what to do.
+"""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 import tenacity
@@ -65,3 +73,25 @@ def test_an_offset_past_the_end_is_an_error_and_never_the_latest(broker):
         any(log.poll(10, 0.1) for _ in range(100))
     log.close()
     assert consumer(broker.address, "past.t", {0: 0}).consume(1, 0.1) == []
+
+
+@pytest.mark.servers
+@pytest.mark.parametrize(("away", "said"), [("REDIS_URL", "Redis"), ("KAFKA_BOOTSTRAP_SERVERS", "Kafka")])
+def test_a_server_that_is_away_is_named_with_what_to_do(broker, store, tmp_path, away: str, said: str):
+    servers = {"REDIS_URL": store.url, "KAFKA_BOOTSTRAP_SERVERS": broker.address}
+    nobody = {"REDIS_URL": "redis://127.0.0.1:1/0", "KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1"}[away]
+    ran = subprocess.run(
+        [sys.executable, "-m", "jobs.merge"],
+        cwd=Path(__file__).parents[3],
+        env={**os.environ, **servers, "MAINSTEM_STATE": str(tmp_path), away: nobody},
+        capture_output=True,
+        text=True,
+        timeout=90,
+        check=False,
+    )
+
+    assert ran.returncode == 2
+    assert said in ran.stderr
+    assert "127.0.0.1:1" in ran.stderr
+    assert "What to do:" in ran.stderr
+    assert "Traceback" not in ran.stderr

@@ -5,12 +5,14 @@
 set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-readonly SAID=build/tests-beside.log
-run=(python -m pytest)
+readonly SAID=build/tests-beside.log PYTHON=.venv/bin/python
+run=("$PYTHON" -m pytest)
+measured=
 if [ "${1:-}" = --cov ]; then
     shift
     rm -f build/.coverage build/.coverage.*
-    run=(coverage run --parallel-mode -m pytest)
+    run=("$PYTHON" -m coverage run --parallel-mode -m pytest)
+    measured=yes
 fi
 
 mkdir -p build
@@ -24,7 +26,7 @@ printf '\nbeside them, without Spark:\n'
 wait "$beside" || failed=1
 cat "$SAID"
 
-if [ "${run[0]}" = coverage ]; then
-    coverage combine -q && coverage report --show-missing --skip-covered || failed=1
+if [ $measured ]; then
+    "$PYTHON" -m coverage combine -q && "$PYTHON" -m coverage report --show-missing --skip-covered || failed=1
 fi
 exit $failed

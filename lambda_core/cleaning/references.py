@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import orjson
+import msgspec
 from pyspark.sql import functions as F  # noqa: N812 - as Spark's own documentation names it
 
 from lambda_core.schemas.tables import prepared
@@ -14,6 +14,13 @@ if TYPE_CHECKING:
 
     from lambda_core.config.project import Project
     from lambda_core.context import RunContext
+
+
+class _Note(msgspec.Struct):
+    """What the version of a reference's table is noted with: these columns of the rows that count have this hash."""
+
+    columns: list[str]
+    content: str
 
 
 def references_of(project: Project, source_name: str) -> list[str]:
@@ -51,15 +58,18 @@ def content_note(context: RunContext, name: str, prepared_rows: DataFrame) -> st
     """Return the note that a reference's prepared rows are to be written with: which columns, and their hash."""
     columns = list(context.project.sources[name].all_columns)
     counting = prepared_rows.where("duplicate is null").select(*columns)
-    return orjson.dumps({"columns": columns, "content": _content(counting)}).decode()
+    return msgspec.json.encode(_Note(columns, _content(counting))).decode()
 
 
 def _noted(context: RunContext, name: str) -> str | None:
-    """Return the hash that the table's note tells, if it has one, and of these columns."""
+    """Return the hash that the table's note tells, if it has such a note, and of these columns."""
     table = prepared(name)
     note = context.tables.note(table) if context.tables.exists(table) else None
-    told = orjson.loads(note) if note else {}
-    return told["content"] if told.get("columns") == list(context.project.sources[name].all_columns) else None
+    try:
+        told = msgspec.json.decode(note or "", type=_Note)
+    except msgspec.DecodeError:  # there is none, or it is somebody else's
+        return None
+    return told.content if told.columns == list(context.project.sources[name].all_columns) else None
 
 
 def _counting(context: RunContext, name: str) -> DataFrame:

@@ -116,17 +116,25 @@ class KafkaTopics:
             raise KafkaError(f"Kafka at {self._servers}: {expected}, found some missing; look at the broker's log")
 
     def _offsets(self, topic: str, spec: OffsetSpec) -> dict[int, int]:
+        asking = tenacity.Retrying(
+            retry=tenacity.retry_if_exception(_leader_changes),
+            stop=tenacity.stop_after_delay(self._answer_s),
+            wait=tenacity.wait_fixed(0.05),
+            reraise=True,
+        )
         with kafka_errors(self._servers):
-            listed = self._admin.list_topics(topic, timeout=self._answer_s).topics[topic]
-            if listed.error is not None:
-                raise PositionError(
-                    f"topic {topic} at {self._servers}: expected it to exist, found: {listed.error.str()}"
-                )
-            wanted = {ck.TopicPartition(topic, partition): spec for partition in listed.partitions}
-            futures = self._admin.list_offsets(
-                wanted, isolation_level=ck.IsolationLevel.READ_UNCOMMITTED, request_timeout=self._answer_s
-            )
-            return {place.partition: future.result().offset for place, future in futures.items()}
+            found: dict[int, int] = asking(self._ask_offsets, topic, spec)
+            return found
+
+    def _ask_offsets(self, topic: str, spec: OffsetSpec) -> dict[int, int]:
+        listed = self._admin.list_topics(topic, timeout=self._answer_s).topics[topic]
+        if listed.error is not None:
+            raise PositionError(f"topic {topic} at {self._servers}: expected it to exist, found: {listed.error.str()}")
+        wanted = {ck.TopicPartition(topic, partition): spec for partition in listed.partitions}
+        futures = self._admin.list_offsets(
+            wanted, isolation_level=ck.IsolationLevel.READ_UNCOMMITTED, request_timeout=self._answer_s
+        )
+        return {place.partition: future.result().offset for place, future in futures.items()}
 
 
 @dataclass
@@ -192,6 +200,12 @@ def kafka_errors(servers: str) -> Iterator[None]:
             f"Kafka at {servers}: expected an answer, found: {found}; "
             "start it (`mainstem up`) or correct KAFKA_BOOTSTRAP_SERVERS"
         ) from error
+
+
+def _leader_changes(error: BaseException) -> bool:
+    """Tell whether a partition has no leader at this moment, as right after its topic was made."""
+    passing = (ck.KafkaError.NOT_LEADER_FOR_PARTITION, ck.KafkaError.LEADER_NOT_AVAILABLE)
+    return isinstance(error, ck.KafkaException) and bool(error.args) and error.args[0].code() in passing
 
 
 def _unless_exists(future: Any) -> None:

@@ -258,11 +258,13 @@ def test_a_references_hash_is_noted_with_its_rows_and_worked_out_where_no_note_f
     run, _ = prepared
     table, noted = run.tables.read("prepared_items"), reference_hashes(run)
     columns = list(run.project.sources["items"].all_columns)
+    notes = [None, "by hand", "[]", json.dumps({"columns": columns[1:], "content": "told"})]
+    fits = json.dumps({"columns": columns, "content": "told"})
 
     found = {}
-    for note in (None, {"columns": columns, "content": "told"}, {"columns": columns[1:], "content": "told"}):
-        run.tables.replace("prepared_items", table, note=note and json.dumps(note))
-        found[json.dumps(note)] = reference_hashes(run)["items"]
+    for note in (*notes, fits):
+        run.tables.replace("prepared_items", table, note=note)
+        found[note] = reference_hashes(run)["items"]
 
-    assert list(found.values()) == [noted["items"], "told", noted["items"]]
+    assert found == {**dict.fromkeys(notes, noted["items"]), fits: "told"}
     assert run.tables.note("prepared_live") is None

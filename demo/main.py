@@ -48,11 +48,12 @@ from lambda_core.config.loading import load_environment
 from lambda_core.schemas.messages import UPDATES, topic
 from local_stack import stack, state
 from local_stack.process import Member
+from speed_layer.checkpoint import QUERY
 
 PROJECT, FEATURE_SET, MODEL = "flights", "departure", "late_arrival"
 CONF = Path("conf") / PROJECT
 REPORT = Path("build/demo-report.json")
-QUERY, WORKERS = "speed", ("merge", "score", "serve")
+SPEED, WORKERS = "speed", ("merge", "score", "serve")
 TABLES = ("ingestion", "preparation", "training_rows")
 MODEL_AND_VIEW = tuple(name for name in STAGES if name not in TABLES)
 AGAIN = ("preparation", "training_rows", *(f"--source={name}" for name in EVENT_SOURCES), f"--since={CUT}")
@@ -174,7 +175,7 @@ def start_query(stage: Stage) -> None:
     """Start the query on topics that are empty yet."""
     with stage.step("query"):
         create_topics(stage.environment.kafka, topics(CONF).values())
-        start_process(stage, QUERY)
+        start_process(stage, SPEED)
 
 
 def start_system(stage: Stage) -> None:
@@ -183,7 +184,7 @@ def start_system(stage: Stage) -> None:
         for name in WORKERS:
             start_process(stage, name)
         until("HTTP server", lambda: _healthy(stage), log=stage.logs / "serve.log")
-        log = stage.logs / f"{QUERY}.log"
+        log = stage.logs / f"{SPEED}.log"
         until("queries", lambda: QUERIES_RUN in log.read_text(encoding="utf-8"), log=log)
 
 
@@ -203,7 +204,7 @@ def start_prober(stage: Stage) -> Prober:
 
 def plan_kills(stage: Stage, names: Sequence[str], messages: int) -> Kills:
     """Return the kills of the named processes; none comes before an update is under way, for the fence to refuse."""
-    checkpoint = stage.environment.checkpoints / UPDATES
+    checkpoint = stage.environment.checkpoints / QUERY
     under_way = UnderWay(stage.environment.kafka, topic(PROJECT, UPDATES), checkpoint)
     return Kills(stage.members, names, messages, lambda name: start_process(stage, name), under_way)
 

@@ -11,6 +11,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+QUERY = "updates"
+"""The name of the streaming query, and of its folder among the checkpoints."""
+
 
 def claim(checkpoint: Path, definition_id: str, topic_ids: Mapping[str, str]) -> None:
     """Write the owner of a new checkpoint beside it, or make sure that an old one has the same.

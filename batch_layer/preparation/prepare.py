@@ -15,7 +15,7 @@ from batch_layer.preparation.survey import Survey, survey
 from lambda_core.cleaning.clean import LOG_FROM, clean
 from lambda_core.cleaning.expressions import nearest
 from lambda_core.cleaning.reading import VALUE, read_fields
-from lambda_core.cleaning.references import content_note, joined_references, read_references, references_of
+from lambda_core.cleaning.references import content_note, read_references, references_of
 from lambda_core.errors import ConfigError, DataError
 from lambda_core.schemas import tables as schema
 from lambda_core.spark import side_by_side
@@ -113,7 +113,8 @@ def _prepare_source(context: RunContext, name: str) -> SourceReport:
         copies = later.agg(F.count(F.lit(1)).alias("all"), F.count_if("across").alias("across")).first()
         by_key, across = (int(copies["all"]), int(copies["across"])) if copies is not None else (0, 0)
         prepared = _prepared(context.project, name, _marked(cleaned, later, by_key))
-        note = content_note(context, name, prepared) if name in joined_references(context) else None
+        looked_up = name in references_of(context.project, *context.project.sources)
+        note = content_note(context, name, prepared) if looked_up else None
         version = context.tables.replace(schema.prepared(name), prepared, note=note)
         if counts["quarantined"] or context.tables.exists(schema.quarantine(name)):
             context.tables.replace(schema.quarantine(name), _quarantined(name, cleaned))
@@ -139,7 +140,7 @@ def _prepare_source(context: RunContext, name: str) -> SourceReport:
 
 def _cleaned(context: RunContext, name: str, found: Survey) -> DataFrame:
     source = context.project.sources[name]
-    record = read_fields(source, found.frame, found.headers)
+    record = read_fields(source, found.frame, found.headers, objects=found.objects)
     cleaned = clean(context.project, name, record, read_references(context, name))
     start = F.substring(F.col(VALUE), 1, EXCERPT_BYTES).cast("string")
     excerpt = F.when(F.size("reasons") > 0, F.make_valid_utf8(start))

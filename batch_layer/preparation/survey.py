@@ -27,12 +27,14 @@ class Survey:
         records: how many these are.
         repeated: how many more rows the table has, whose position was there before.
         headers: the distinct headers of CSV files.
+        objects: whether there may be records without a header, which are JSON objects.
     """
 
     frame: DataFrame
     records: int
     repeated: int
     headers: tuple[str, ...]
+    objects: bool
 
 
 def survey(context: RunContext, source_name: str) -> Survey:
@@ -49,20 +51,17 @@ def survey(context: RunContext, source_name: str) -> Survey:
         F.count(F.lit(1)).alias("rows"), F.count_distinct(of_log).alias("positions")
     )
     found = counted.limit(MOST_HEADERS * 100).collect()  # one row a partition and header
-    rows = repeated = 0
-    headers: dict[str, None] = {}
-    for row in found:
-        rows += row["rows"]
-        repeated += row["rows"] - row["positions"] if row["partition"] >= 0 else 0
-        if row["header"] is not None:
-            headers[row["header"]] = None
+    rows = sum(row["rows"] for row in found)
+    repeated = sum(row["rows"] - row["positions"] for row in found if row["partition"] >= 0)
+    shapes = dict.fromkeys(row["header"] for row in found)
+    headers = tuple(header for header in shapes if header is not None)
     if len(headers) > MOST_HEADERS:
         raise DataError(
             f"source {source_name}: expected files of at most {MOST_HEADERS} different headers, found {len(headers)}; "
             f"files of different kinds are different sources"
         )
     once = frame.dropDuplicates(["partition", "offset"]) if repeated else frame
-    return Survey(once, rows - repeated, repeated, tuple(headers))
+    return Survey(once, rows - repeated, repeated, headers, objects=None in shapes or not shapes)
 
 
 def _raw(context: RunContext, source_name: str) -> DataFrame:

@@ -17,8 +17,10 @@ Projections and broadcast joins only, so that the same plan runs in Real-Time Mo
 from __future__ import annotations
 
 import datetime as dt
+from functools import reduce
 from typing import TYPE_CHECKING
 
+from pyspark.sql import Column
 from pyspark.sql import functions as F  # noqa: N812 - as Spark's own documentation names it
 
 from lambda_core.cleaning import reasons
@@ -31,8 +33,9 @@ from lambda_core.errors import ConfigError
 from lambda_core.features.keys import entity_key_sql
 
 if TYPE_CHECKING:
-    from pyspark.sql import Column, DataFrame
+    from pyspark.sql import DataFrame
 
+    from lambda_core.cleaning.reasons import Reason
     from lambda_core.config.project import Project
     from lambda_core.config.sources import Source
 
@@ -59,7 +62,7 @@ def clean(project: Project, source_name: str, frame: DataFrame, references: dict
     """
     source, path = project.sources[source_name], f"sources.{source_name}"
     carried = [name for name in frame.columns if name != FIELDS]
-    found: list[Column] = []
+    found: list[Reason] = []
     frame = _read(source, frame, carried, found)
     frame = _repair(source, frame, path, found)
     frame = look_up(project, source_name, frame, references)
@@ -69,7 +72,7 @@ def clean(project: Project, source_name: str, frame: DataFrame, references: dict
     return _name(source, frame, carried, found)
 
 
-def _read(source: Source, frame: DataFrame, carried: list[str], found: list[Column]) -> DataFrame:
+def _read(source: Source, frame: DataFrame, carried: list[str], found: list[Reason]) -> DataFrame:
     nulls = list(source.null_values)
     texts = []
     for name in source.columns:
@@ -84,7 +87,7 @@ def _read(source: Source, frame: DataFrame, carried: list[str], found: list[Colu
     return frame.select("*", *typed)
 
 
-def _repair(source: Source, frame: DataFrame, path: str, found: list[Column]) -> DataFrame:
+def _repair(source: Source, frame: DataFrame, path: str, found: list[Reason]) -> DataFrame:
     as_read = frame
     repaired = {}
     for name, column in source.columns.items():
@@ -106,7 +109,7 @@ def _repair(source: Source, frame: DataFrame, path: str, found: list[Column]) ->
     return frame
 
 
-def _time(source: Source, frame: DataFrame, path: str, found: list[Column]) -> DataFrame:
+def _time(source: Source, frame: DataFrame, path: str, found: list[Reason]) -> DataFrame:
     if source.event_time is None:
         return frame.withColumn("event_time_ms", F.lit(None).cast("bigint"))
     wrong = no_time(source, path)
@@ -129,7 +132,7 @@ def no_time(source: Source, path: str) -> str | None:
     )
 
 
-def _rule(source: Source, frame: DataFrame, path: str, found: list[Column]) -> DataFrame:
+def _rule(source: Source, frame: DataFrame, path: str, found: list[Reason]) -> DataFrame:
     for place, rule in enumerate(source.row_rules):
         where = f"{path}.row_rules[{place}].rule"
         wrong = no_condition(analyse(frame, rule.rule, where), where)
@@ -139,10 +142,11 @@ def _rule(source: Source, frame: DataFrame, path: str, found: list[Column]) -> D
     return frame
 
 
-def _name(source: Source, frame: DataFrame, carried: list[str], found: list[Column]) -> DataFrame:
-    # The findings are worked out twice for a bad record, so that a good one costs no array.
+def _name(source: Source, frame: DataFrame, carried: list[str], found: list[Reason]) -> DataFrame:
+    # A good record costs the conditions alone: no sentence is made for it, and no array.
     broken = F.when(F.col(BROKEN).isNotNull(), F.array(F.col(BROKEN)))
-    several = F.when(F.coalesce(*found, F.lit(None)).isNotNull(), F.array_compact(F.array(*found)))
+    wrong = reduce(Column.__or__, (reason.wrong for reason in found), F.lit(False))  # noqa: FBT003
+    several = F.when(wrong, F.array_compact(F.array(*(reason.told() for reason in found))))
     every = F.coalesce(broken, several, F.array().cast("array<string>"))
     unique = F.expr(entity_key_sql(source.unique_key)) if source.unique_key else F.lit(None).cast("string")
     positions = [name for name in carried if name != BROKEN]

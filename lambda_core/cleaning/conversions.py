@@ -54,10 +54,9 @@ def spark_type(declared: Declared) -> T.DataType:
 def from_text(text: Column, declared: Declared) -> Column:
     """Return the value that the text stands for; null where it cannot be read as the declared type."""
     if declared.type == "integer":
-        # Most texts are a number's own, which is seen at less cost than by a pattern.
-        quick = text.cast("bigint")
-        other = F.when(text.rlike(_INTEGER), F.split_part(text, F.lit("."), F.lit(1)).cast("bigint"))
-        return F.when(quick.cast("string") == text, quick).otherwise(other)
+        # Spark also reads " 12", and 12 from "12.5". Most texts are a number's own, which costs less to see than a pattern.
+        number = text.cast("bigint")
+        return F.when((number.cast("string") == text) | text.rlike(_INTEGER), number)
     if declared.type == "decimal":
         return F.when(text.rlike(_NUMBER), text.try_cast(spark_type(declared)))
     if declared.type == "float":

@@ -15,10 +15,11 @@ from lambda_core.errors import ConfigError
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
 
+    from lambda_core.cleaning.reasons import Reason
     from lambda_core.config.sources import Derived, Source
 
 
-def derive(source: Source, frame: DataFrame, path: str, found: list[Column]) -> DataFrame:
+def derive(source: Source, frame: DataFrame, path: str, found: list[Reason]) -> DataFrame:
     """Return the frame with the derived columns, in order of declaration; add their reasons to `found`."""
     for name, derived in source.derive.items():
         where = f"{path}.derive.{name}"
@@ -34,7 +35,7 @@ def derive(source: Source, frame: DataFrame, path: str, found: list[Column]) -> 
     return frame
 
 
-def _work_out(frame: DataFrame, name: str, derived: Derived, where: str, found: list[Column]) -> DataFrame:
+def _work_out(frame: DataFrame, name: str, derived: Derived, where: str, found: list[Reason]) -> DataFrame:
     given = analyse(frame, derived.expression, where)
     if _fits(given, derived):
         return frame.withColumn(name, F.expr(derived.expression).cast(spark_type(derived)))

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from pyspark.sql import functions as F  # noqa: N812 - as Spark's own documentation names it
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from pyspark.sql import Column, DataFrame
 
@@ -34,7 +34,7 @@ _CORRUPT = "_corrupt"
 _CSV_OPTIONS = {"mode": "PERMISSIVE", "columnNameOfCorruptRecord": _CORRUPT, "quote": '"', "escape": '"'}
 
 
-def read_fields(source: Source, frame: DataFrame, headers: Sequence[str] = ()) -> DataFrame:
+def read_fields(source: Source, frame: DataFrame, headers: Sequence[str] = (), *, objects: bool = True) -> DataFrame:
     """Return the frame's positions with `_fields`, `_broken` and `_value` in place of the record.
 
     Args:
@@ -42,18 +42,22 @@ def read_fields(source: Source, frame: DataFrame, headers: Sequence[str] = ()) -
         frame: one row a record: `value` (binary), `partition`, `offset`, `append_time_ms`; `batch_id` and columns that
             begin with an underscore pass through. `header` (null for JSON) only where there are `headers`.
         headers: every CSV header that the frame's rows have; none for a topic.
+        objects: whether there may be rows without a header; where there are none, no plan for JSON is made.
     """
     kept = [name for name in frame.columns if name.startswith("_") or name in POSITIONS]
     text = F.col("value").cast("string")
-    is_json = F.col("header").isNull() & _looks_like_object(text) if headers else _looks_like_object(text)
-    # Parsed once a record: the variant is a column of its own before its fields are picked.
-    parsed = [F.when(is_json, _parsed(text)).alias("_json")]
+    # Parsed once a record: a variant, and every line, is a column of its own before fields are picked.
+    parsed = []
+    if objects:
+        is_json = F.col("header").isNull() & _looks_like_object(text) if headers else _looks_like_object(text)
+        parsed.append(F.when(is_json, _parsed(text)).alias("_json"))
     for place, header in enumerate(headers):
         line = F.from_csv(text, F.lit(_ddl(header)), _CSV_OPTIONS)
         parsed.append(F.when(F.col("header") == header, line).alias(f"_csv{place}"))
     carried = [F.col("value").alias(VALUE), *([F.col("header").alias("_header")] if headers else [])]
     read = frame.select(*kept, *carried, *parsed)
-    return read.select(*kept, VALUE, _pick(source, headers).alias(FIELDS), _broken(headers).alias(BROKEN))
+    fields, broken = _pick(source, headers, objects=objects), _broken(headers, objects=objects)
+    return read.select(*kept, VALUE, fields.alias(FIELDS), broken.alias(BROKEN))
 
 
 def header_names(header: str) -> list[str]:
@@ -94,23 +98,34 @@ def _looks_like_object(text: Column) -> Column:
     return F.ltrim(text).startswith("{")
 
 
-def _pick(source: Source, headers: Sequence[str]) -> Column:
-    picked = []
-    for name, field in _record_names(source).items():
-        found = [F.try_variant_get(F.col("_json"), _path(field), "string")]
-        for place, header in enumerate(headers):
-            names = header_names(header)
-            if field in names:
-                cell = F.coalesce(F.col(f"_csv{place}.c{names.index(field)}"), F.lit(""))
-                found.append(F.when(F.col("_header") == header, cell))
-        picked.append(F.coalesce(*found).alias(name))
-    return F.struct(*picked)
+def _pick(source: Source, headers: Sequence[str], *, objects: bool) -> Column:
+    """Return the struct of the record's texts: those of the line by its header, or those of the object."""
+    names = _record_names(source)
+    found = [
+        F.when(F.col("_header") == header, _cells(names, place, header_names(header)))
+        for place, header in enumerate(headers)
+    ]
+    if objects:
+        texts = (F.try_variant_get(F.col("_json"), _path(field), "string").alias(name) for name, field in names.items())
+        found.append(F.struct(*texts))
+    return F.coalesce(*found)
 
 
-def _broken(headers: Sequence[str]) -> Column:
+def _cells(names: Mapping[str, str], place: int, header: Sequence[str]) -> Column:
+    """Return the struct of a line's texts; null for a column that its header lacks."""
+    cells = (
+        F.coalesce(F.col(f"_csv{place}.c{header.index(field)}"), F.lit("")) if field in header else F.lit(None)
+        for field in names.values()
+    )
+    return F.struct(*(cell.cast("string").alias(name) for name, cell in zip(names, cells, strict=True)))
+
+
+def _broken(headers: Sequence[str], *, objects: bool) -> Column:
     text = F.col(VALUE).cast("string")
-    json_reason = F.when(F.col("_json").isNull(), _sentence("a JSON object", text))
-    reasons = [json_reason if not headers else F.when(F.col("_header").isNull(), json_reason)]
+    reasons = []
+    if objects:
+        no_object = F.when(F.col("_json").isNull(), _sentence("a JSON object", text))
+        reasons.append(F.when(F.col("_header").isNull(), no_object) if headers else no_object)
     for place, header in enumerate(headers):
         expected = f"a line of CSV with the {len(header_names(header))} fields of its header"
         bad_line = (F.col("_header") == header) & F.col(f"_csv{place}.{_CORRUPT}").isNotNull()

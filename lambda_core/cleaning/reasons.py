@@ -1,7 +1,8 @@
-"""Why a record cannot be used: one sentence a finding, naming the column, what was expected and what was found."""
+"""Why a record cannot be used: what is wrong, and a sentence that names the column, what was expected and found."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
@@ -18,18 +19,35 @@ if TYPE_CHECKING:
 _SHOWN = 100
 
 
-def unreadable(name: str, declared: Declared, given: Column, value: Column) -> Column:
+@dataclass(frozen=True)
+class Reason:
+    """One thing that may be wrong with a record.
+
+    Attributes:
+        wrong: whether it is; null means that it is not.
+        sentence: what is said of it then.
+    """
+
+    wrong: Column
+    sentence: Column
+
+    def told(self) -> Column:
+        """Return the sentence where it is wrong, else null."""
+        return F.when(self.wrong, self.sentence)
+
+
+def unreadable(name: str, declared: Declared, given: Column, value: Column) -> Reason:
     """Return a reason where something was given but no value of the declared type came of it."""
     found = F.concat(F.lit(f"{name}: expected {EXPECTED[declared.type]}, found "), _quoted(given))
-    return F.when(given.isNotNull() & value.isNull(), found)
+    return Reason(given.isNotNull() & value.isNull(), found)
 
 
-def missing(name: str, absent: Column) -> Column:
+def missing(name: str, absent: Column) -> Reason:
     """Return a reason where a required value is absent."""
-    return F.when(absent, F.lit(f"{name}: expected a value, found none"))
+    return Reason(absent, F.lit(f"{name}: expected a value, found none"))
 
 
-def out_of_bounds(name: str, declared: Declared) -> Column:
+def out_of_bounds(name: str, declared: Declared) -> Reason:
     """Return a reason where the column's value lies outside its declared bounds."""
     low, high = _literal(declared.min, declared), _literal(declared.max, declared)
     value = F.col(f"`{name}`")
@@ -40,15 +58,15 @@ def out_of_bounds(name: str, declared: Declared) -> Column:
         outside = outside | (value > F.expr(high))
     unit = f" {declared.unit}" if declared.unit else ""
     found = F.concat(F.lit(f"{name}: expected {_range(declared)}{unit}, found "), value.cast("string"))
-    return F.when(outside, found)
+    return Reason(outside, found)
 
 
-def broken_rule(rule: RowRule) -> Column:
+def broken_rule(rule: RowRule) -> Reason:
     """Return a reason where the rule is false; a rule that is null passes."""
-    return F.when(~F.expr(rule.rule), F.lit(f"row rule {rule.name}: expected {rule.rule}, found it false"))
+    return Reason(~F.expr(rule.rule), F.lit(f"row rule {rule.name}: expected {rule.rule}, found it false"))
 
 
-def wrong_time(source: Source, first_ms: int) -> list[Column]:
+def wrong_time(source: Source, first_ms: int) -> list[Reason]:
     """Return the reasons for an event time that is missing, before the first year, or beyond the append time."""
     name = source.event_time
     time, latest = F.col("event_time_ms"), F.col("append_time_ms") + F.lit(source.tolerance_ms)
@@ -56,9 +74,9 @@ def wrong_time(source: Source, first_ms: int) -> list[Column]:
     beyond = f"{name}: expected a time at most {source.tolerance_ms} ms after the record's append time "
     late = F.concat(F.lit(beyond), _moment(F.col("append_time_ms")), F.lit(", found "), _moment(time))
     return [
-        F.when(time.isNull(), F.lit(f"{name}: expected the time of the event, found none")),
-        F.when(time < F.lit(first_ms), early),
-        F.when(time > latest, late),
+        Reason(time.isNull(), F.lit(f"{name}: expected the time of the event, found none")),
+        Reason(time < F.lit(first_ms), early),
+        Reason(time > latest, late),
     ]
 
 

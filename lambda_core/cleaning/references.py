@@ -23,18 +23,19 @@ class _Note(msgspec.Struct):
     content: str
 
 
-def references_of(project: Project, source_name: str) -> list[str]:
-    """Return the names of the references that a source's lookups join, in order of their first use."""
-    return list(dict.fromkeys(lookup.source for lookup in project.sources[source_name].lookups.values()))
+def references_of(project: Project, *source_names: str) -> list[str]:
+    """Return the names of the references that the sources' lookups join, in order of their first use."""
+    sources = (project.sources[name] for name in source_names)
+    return list(dict.fromkeys(lookup.source for source in sources for lookup in source.lookups.values()))
 
 
-def read_references(context: RunContext, source_name: str) -> dict[str, DataFrame]:
-    """Return the rows that count of each reference that the source's lookups join; one row a unique key.
+def read_references(context: RunContext, *source_names: str) -> dict[str, DataFrame]:
+    """Return the rows that count of each reference that the sources' lookups join; one row a unique key.
 
     Raises:
         SchemaError: when a reference was never prepared.
     """
-    return {name: _counting(context, name) for name in references_of(context.project, source_name)}
+    return {name: _counting(context, name) for name in references_of(context.project, *source_names)}
 
 
 def reference_hashes(context: RunContext) -> dict[str, str]:
@@ -46,12 +47,8 @@ def reference_hashes(context: RunContext) -> dict[str, str]:
     Raises:
         SchemaError: when a reference was never prepared.
     """
-    return {name: _noted(context, name) or _content(_counting(context, name)) for name in joined_references(context)}
-
-
-def joined_references(context: RunContext) -> list[str]:
-    """Return the names of the references that any lookup joins, sorted."""
-    return sorted({name for source in context.project.sources for name in references_of(context.project, source)})
+    joined = sorted(references_of(context.project, *context.project.sources))
+    return {name: _noted(context, name) or _content(_counting(context, name)) for name in joined}
 
 
 def content_note(context: RunContext, name: str, prepared_rows: DataFrame) -> str:

@@ -105,26 +105,21 @@ class KafkaTopics:
 
     def _wait_until_known(self, topics: Sequence[str]) -> None:
         """Wait until the brokers tell of topics that were just made: they learn of them a moment later."""
-        looking = tenacity.Retrying(
-            retry=tenacity.retry_if_result(lambda found: len(found) < len(topics)),
-            stop=tenacity.stop_after_delay(self._answer_s),
-            wait=tenacity.wait_fixed(0.05),
-            retry_error_callback=lambda _: {},
-        )
-        if not looking(self.ids, topics):
+        missing = tenacity.retry_if_result(lambda found: len(found) < len(topics))
+        if not self._asking_again(missing, retry_error_callback=lambda _: {})(self.ids, topics):
             expected = f"expected the new topics {', '.join(topics)} within {self._answer_s:.0f} s"
             raise KafkaError(f"Kafka at {self._servers}: {expected}, found some missing; look at the broker's log")
 
     def _offsets(self, topic: str, spec: OffsetSpec) -> dict[int, int]:
-        asking = tenacity.Retrying(
-            retry=tenacity.retry_if_exception(_leader_changes),
-            stop=tenacity.stop_after_delay(self._answer_s),
-            wait=tenacity.wait_fixed(0.05),
-            reraise=True,
-        )
+        asking = self._asking_again(tenacity.retry_if_exception(_leader_changes), reraise=True)
         with kafka_errors(self._servers):
             found: dict[int, int] = asking(self._ask_offsets, topic, spec)
             return found
+
+    def _asking_again(self, again: tenacity.retry_base, **at_the_end: Any) -> tenacity.Retrying:
+        """Return a caller that asks again soon, for as long as an answer may take."""
+        stop, wait = tenacity.stop_after_delay(self._answer_s), tenacity.wait_fixed(0.05)
+        return tenacity.Retrying(retry=again, stop=stop, wait=wait, **at_the_end)
 
     def _ask_offsets(self, topic: str, spec: OffsetSpec) -> dict[int, int]:
         listed = self._admin.list_topics(topic, timeout=self._answer_s).topics[topic]

@@ -15,7 +15,7 @@ from lambda_core.features.windows import parse_duration
 from lambda_core.repositories.log import NEVER_MS, KafkaTopics
 from lambda_core.schemas.messages import QUARANTINE, REQUESTS, SCORES, UPDATES, topic
 from lambda_core.spark import side_by_side
-from speed_layer.checkpoint import claim
+from speed_layer.checkpoint import QUERY, claim
 from speed_layer.preparation.outputs import messages
 from speed_layer.topics import read_topic, source_topics
 
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
     from lambda_core.context import RunContext
 
-QUERY = "updates"
 _MIN_REALTIME_MS = 5_000
 _SINK = {
     # The order of an entity's updates in the topic must be that of its offsets: no record may overtake another, and
@@ -108,7 +107,7 @@ def parse_trigger(text: str) -> dict[str, Any]:
 
 def _held_references(context: RunContext, sources: Iterable[str]) -> dict[str, DataFrame]:
     """Return what lookups join, read once: the definition pins it, and a query plans anew at every checkpoint."""
-    joined = {name: frame for source in sources for name, frame in read_references(context, source).items()}
+    joined = read_references(context, *sources)
     held = side_by_side(context, lambda frame: frame.localCheckpoint(), joined.values())
     return dict(zip(joined, held, strict=True))
 

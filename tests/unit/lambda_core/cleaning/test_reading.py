@@ -39,6 +39,19 @@ def test_files_with_other_headers_are_each_read_by_their_own(records):
     assert found == [("a", "1", None), ("b", "2", None), ("c", None, None)]
 
 
+def test_lines_are_read_the_same_where_there_can_be_no_objects(records):
+    first, second = "id,Unit Price", "Unit Price,more,id"
+    frame = records([b"a,1", b"broken", b'{"id":"c"}', b"\xff,1"], first).union(records([b"2,x,b", None], second))
+
+    with_objects, alone = (
+        [tuple(row) for row in read_fields(source(), frame, [first, second], objects=objects).collect()]
+        for objects in (True, False)
+    )
+
+    assert alone == with_objects
+    assert len(alone) == 6
+
+
 def test_a_column_that_the_header_lacks_is_missing(records):
     assert read(records([b"a"], "id"), headers=["id"]) == [("a", None, None)]
 

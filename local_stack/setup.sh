@@ -86,7 +86,8 @@ install_packages() {
     say "installing Python packages (the first time this takes a few minutes: pyspark is built from its source)"
     $VENV/bin/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements-bootstrap.lock
     # uv removes from the environment what the lock does not name, itself too: so both locks are given.
-    $VENV/bin/uv pip sync -q --python $VENV/bin/python --require-hashes requirements-bootstrap.lock requirements.lock
+    # Compiled once here: where Python may not write bytecode, every process would compile what it imports, for seconds.
+    $VENV/bin/uv pip sync -q --python $VENV/bin/python --require-hashes --compile-bytecode requirements-bootstrap.lock requirements.lock
     # By path, so that a package which is made tomorrow is found without another set-up.
     $VENV/bin/uv pip install -q --python $VENV/bin/python --no-deps --no-build-isolation \
         --config-settings editable_mode=compat --editable .

@@ -108,6 +108,8 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
         "spark.driver.memory": "3g",
         "spark.driver.extraJavaOptions": " ".join((*JVM, *_BRIEF, f"-Dderby.system.home={folder}")),
         "spark.sql.shuffle.partitions": "2",
+        # To plan each exchange of a few rows anew costs more than to run it; the demo's stages do it all the same.
+        "spark.sql.adaptive.enabled": "false",
         "spark.ui.enabled": "false",
         "spark.ui.showConsoleProgress": "false",
     }

@@ -26,7 +26,8 @@ REQUIRED = {
 DELTA = {
     "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
     "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
-    "spark.databricks.delta.snapshotPartitions": "2",
+    # A table of few commits: each task that looks at its state first generates its code anew.
+    "spark.databricks.delta.snapshotPartitions": "1",
 }
 SMALL = {
     # Files of raw tables are small: by these, tasks get equal shares of them.

@@ -1,4 +1,4 @@
-"""One demo for all tests of this folder: a day of messages, with the query and the merge worker killed on the way.
+"""One demo for all tests of this folder: a day of messages, with the merge worker killed on the way.
 
 Its batch stages run in this process, whose Spark the tests before have warmed; everything else runs as always.
 """
@@ -21,6 +21,8 @@ from local_stack import stack
 from local_stack.ports import free_port
 
 ROOT = Path(__file__).parents[2]
+ADAPTIVE = "spark.sql.adaptive.enabled"
+"""On, as everywhere but in the tests of small tables (see tests/conftest.py)."""
 SINCE = "2013-05-01"
 """Seven months of history for one day of messages: as few as the models of all partitions need to be promoted."""
 
@@ -59,10 +61,11 @@ def demo(spark, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ran]:
     environment = folder / "environment.yaml"
     environment.write_text(yaml.safe_dump(settings))
     place = Place(environment, folder / "stack", folder / "report.json")
+    spark.conf.set(ADAPTIVE, "true")
     try:
         code = run_demo(
             days=1,
-            kill=("speed", "merge"),
+            kill=["merge"],
             since=SINCE,
             place=place,
             batches=lambda stage: nullcontext(Here(stage.variables)),
@@ -73,3 +76,4 @@ def demo(spark, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ran]:
         yield Ran(code, json.loads(place.report.read_text()), place, variables)
     finally:
         stack.down(place.stack)
+        spark.conf.set(ADAPTIVE, "false")

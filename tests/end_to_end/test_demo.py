@@ -1,4 +1,4 @@
-"""The whole system on real data: every answer is what the raw records say, through two kills."""
+"""The whole system on real data: every answer is what the raw records say, through a kill."""
 
 from __future__ import annotations
 
@@ -38,11 +38,10 @@ def test_every_record_of_every_source_has_its_place(demo):
         )
 
 
-def test_every_scored_vector_equals_the_oracle_through_the_kills(demo):
+def test_every_scored_vector_equals_the_oracle_through_a_kill(demo):
     report = demo.report
 
-    assert [kill.split()[0] for kill in sorted(report["kills"])] == ["merge", "speed"]
-    assert report["duplicated_updates"] > 0
+    assert [kill.split()[0] for kill in report["kills"]] == ["merge"]
     assert report["vectors_compared"] == report["scored"] > 900
     assert report["values_compared"] >= 31 * report["vectors_compared"]
     assert report["differences"] == report["unanswered"] == report["unknown"] == 0

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from collections import defaultdict
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from threading import Event, Thread
 
@@ -15,13 +16,15 @@ import pytest
 import tenacity
 from speed_shop import T0, Order, plain_features, publish_empty_view, shop_context
 
+from demo.kills import UnderWay
 from lambda_core.errors import KafkaError, StoreError
 from lambda_core.repositories.log import KafkaTopics, consumer, producer
 from lambda_core.repositories.store import connect
 from lambda_core.repositories.view_store import ViewStore
-from lambda_core.schemas.messages import QUARANTINE, SCORES, Quarantined, Score, topic
+from lambda_core.schemas.messages import QUARANTINE, SCORES, UPDATES, Quarantined, Score, Update, topic
 from lambda_core.schemas.tables import raw
 from lambda_core.views.answering import Answerer, Question
+from speed_layer import checkpoint
 from speed_layer.ingestion import start_raw_writers
 from speed_layer.merging import run_merge
 from speed_layer.preparation import start_query
@@ -29,14 +32,17 @@ from speed_layer.scoring import run_score
 
 soon = tenacity.retry(stop=tenacity.stop_after_delay(60), wait=tenacity.wait_fixed(0.1), reraise=True)
 BROKEN = b'{"id": "x", "amou\xff'
-WORKER = """
+PROGRAM = """
 import sys
 sys.path.insert(0, sys.argv[1])
 from pathlib import Path
 from speed_shop import shop_context
 from speed_layer.merging import run_merge
-run_merge(shop_context(Path(sys.argv[2]), sys.argv[3], sys.argv[4], name=sys.argv[5]))
+from speed_layer.preparation import start_query
+context = shop_context(Path(sys.argv[2]), sys.argv[3], sys.argv[4], name=sys.argv[5])
 """
+QUERY = "start_query(context).awaitTermination()"
+MERGE = "run_merge(context)"
 
 
 def all_of(context, name, kind):
@@ -50,11 +56,19 @@ def all_of(context, name, kind):
     return [msgspec.json.decode(message.value(), type=kind) for message in found]
 
 
-def worker_process(context):
+@contextmanager
+def process(context, what):
+    """Run a part of the speed layer in a process of its own, and end it and all that it started by SIGKILL."""
     arguments = (str(Path(__file__).parent), str(context.environment.state), context.environment.kafka)
     url = context.environment.redis.get_secret_value()
-    command = [sys.executable, "-c", WORKER, *arguments, url, context.project.project]
-    return subprocess.Popen(command, env={**os.environ, "PYTHONPATH": str(Path.cwd())})
+    command = [sys.executable, "-c", PROGRAM + what, *arguments, url, context.project.project]
+    running = subprocess.Popen(command, env={**os.environ, "PYTHONPATH": str(Path.cwd())}, start_new_session=True)
+    try:
+        yield running
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(running.pid, signal.SIGKILL)
+        running.wait()
 
 
 class Replay:
@@ -127,35 +141,48 @@ def test_what_goes_through_the_query_and_the_workers_equals_a_plain_loop_through
     copy = replay.by_customer["c1"][0]
     replay.send_raw(replay.record(copy))
     publish_empty_view(context)
-    query = start_query(context)
-    raw_writer = start_raw_writers(context)[0]
-    first = worker_process(context)
-    try:
-        something_is_merged(context)
+    with ExitStack() as running:
+        running.callback(start_raw_writers(context)[0].stop)
+        with process(context, QUERY):
+            with process(context, MERGE):
+                something_is_merged(context)
+                replay.send(30)
+            something_is_under_way(context, replay)
         replay.send(30)
-        first.send_signal(signal.SIGKILL)
-        first.wait()
-        replay.send(30)
-        second = worker_process(context)
-        try:
+        running.callback(start_query(context).stop)
+        with process(context, MERGE) as second:
             soon(assert_equal_to_plain)(context, replay)
-        finally:
             second.terminate()
             assert second.wait(5) == 0
+        some_updates_came_twice(context)
         quarantined = soon(the_only)(context, topic(context.project.project, QUARANTINE), Quarantined)
         assert (quarantined.partition, quarantined.offset, quarantined.excerpt) == (0, 60, '{"id": "x", "amou\ufffd')
         soon(raw_holds)(context, replay.sent)
         scores_stand_once(context, replay)
-    finally:
-        first.kill()
-        raw_writer.stop()
-        query.stop()
 
 
 @soon
 def something_is_merged(context):
     client = connect(context.environment.redis.get_secret_value())
     assert client.keys(f"ms:{context.project.project}:*:s:*")
+
+
+def something_is_under_way(context, replay):
+    """Send more, until there are updates since the query's newest checkpoint."""
+    own = topic(context.project.project, UPDATES)
+    under_way = UnderWay(context.environment.kafka, own, context.environment.checkpoints / checkpoint.QUERY)
+
+    @soon
+    def sent_since():
+        replay.send(1)
+        assert under_way()
+
+    sent_since()
+
+
+def some_updates_came_twice(context):
+    updates = all_of(context, topic(context.project.project, UPDATES), Update)
+    assert len(updates) > len({(one.group, one.entity, one.partition, one.offset) for one in updates})
 
 
 def the_only(context, name, kind):

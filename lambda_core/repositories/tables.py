@@ -11,6 +11,8 @@ from filelock import FileLock
 from lambda_core.errors import SchemaError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from pyspark.sql import DataFrame, DataFrameWriter, SparkSession
 
     Transaction = tuple[str, int]
@@ -70,8 +72,8 @@ class DeltaTables:
         return FileLock(self._folder / f".{name}.lock")
 
     def exists(self, name: str) -> bool:
-        """Tell whether the table was ever written."""
-        return (self.path(name) / "_delta_log").is_dir()
+        """Tell whether the table was ever written; the folder of its first commit, still under way, is not enough."""
+        return next(self._commits(name), None) is not None
 
     def read(self, name: str, version: int | None = None) -> DataFrame:
         """Return the table as it is now, or as it was at a version.
@@ -88,11 +90,11 @@ class DeltaTables:
 
     def append(self, name: str, frame: DataFrame, transaction: Transaction | None = None) -> int:
         """Add the frame's rows, at most once a transaction; return the table's version."""
-        writer = self._writer(name, frame).mode("append")
-        if transaction is not None:
-            application, number = transaction
-            writer = writer.option("txnAppId", application).option("txnVersion", number)
         with self.lock(name):
+            writer = self._writer(name, frame).mode("append")
+            if transaction is not None:
+                application, number = transaction
+                writer = writer.option("txnAppId", application).option("txnVersion", number)
             writer.save(str(self.path(name)))
             return self.version(name)
 
@@ -105,10 +107,10 @@ class DeltaTables:
             where: Spark SQL over the table's columns; rows that do not meet it stay. None: none stays.
             note: what is to be known of this version without reading the table.
         """
-        writer = self._writer(name, frame).mode("overwrite")
-        if note is not None:
-            writer = writer.option("userMetadata", note)
         with self.lock(name):
+            writer = self._writer(name, frame).mode("overwrite")
+            if note is not None:
+                writer = writer.option("userMetadata", note)
             if where is None or not self.exists(name):
                 writer = writer.option("overwriteSchema", "true")
             else:
@@ -134,4 +136,7 @@ class DeltaTables:
 
     def _newest_commit(self, name: str) -> Path:
         # Its name says the version, as the protocol has it; Delta's history would run a job to read it.
-        return max((self.path(name) / "_delta_log").glob(_COMMIT))
+        return max(self._commits(name))
+
+    def _commits(self, name: str) -> Iterator[Path]:
+        return (self.path(name) / "_delta_log").glob(_COMMIT)

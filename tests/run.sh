@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # Run tests in processes at the same time, as in `tests/run.sh [--cov] tests/unit tests/laws`: those that use Spark share
 # one session in the one that is seen; all others run beside it, on what it leaves of the processors, and what they say
-# comes at the end, in one piece. With --cov the coverage of all together is reported at the end; tests that draw
-# thousands of cases run without it, since they go the same lines again and again. The exit code is 0 when all passed.
+# comes at the end, in one piece. With --cov, which is for a run of all folders, the coverage of all together is reported at
+# the end; tests that draw thousands of cases run without it, since they go the same lines again and again. The exit code
+# is 0 when all passed.
 set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -17,7 +18,7 @@ if [ "${1:-}" = --cov ]; then
     measured=yes
 fi
 
-beside() {
+without_spark() {
     renice -n 10 "$BASHPID" >/dev/null
     if [ $measured ]; then
         failed=0
@@ -30,7 +31,7 @@ beside() {
 
 mkdir -p build
 set -m # a process group of its own, which can be ended as a whole
-beside "$@" >"$SAID" 2>&1 </dev/null &
+without_spark "$@" >"$SAID" 2>&1 </dev/null &
 beside=$!
 set +m
 trap 'kill -- "-$beside" 2>/dev/null' EXIT

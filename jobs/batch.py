@@ -44,16 +44,16 @@ def main(arguments: list[str] | None = None, make_context: Callable[[], RunConte
     chosen = parser.parse_args(arguments)
     if chosen.follow:
         configure_log()
-        return follow(sys.stdin)
+        return follow(sys.stdin, make_context)
     return guarded(lambda: run(chosen.stages or list(STAGES), Part(tuple(chosen.source), chosen.since), make_context))
 
 
-def follow(requests: Iterable[str]) -> int:
+def follow(requests: Iterable[str], make_context: Callable[[], RunContext] | None = None) -> int:
     """Run every line as if it were a command's arguments, and log that it is done; return the greatest exit code."""
     codes = [0]
     for line in requests:
         try:
-            codes.append(main(shlex.split(line)))
+            codes.append(main(shlex.split(line), make_context))
         except SystemExit as refused:  # by the parser, which has said why
             codes.append(int(refused.code or 0))
         structlog.get_logger().info(DONE, code=codes[-1])

@@ -22,7 +22,6 @@ from pyspark.sql import SparkSession
 from demo.main import Place, run_demo
 from jobs import batch
 from lambda_core.bootstrap import build_context
-from lambda_core.context import RunContext
 from local_stack import stack
 from local_stack.ports import free_port
 
@@ -49,13 +48,10 @@ class Here:
     variables: dict[str, str]
 
     def run(self, arguments: Sequence[str]) -> None:
-        trail = self._context().environment.state / "audit.jsonl"
-        assert batch.main(list(arguments), self._context) == 0, f"batch stages {arguments} failed; {trail} says why"
-
-    def _context(self) -> RunContext:
         context = build_context(ROOT / "conf", {**os.environ, **self.variables})
         context.builders["spark"] = lambda _: self.spark
-        return context
+        trail = context.environment.state / "audit.jsonl"
+        assert batch.main(list(arguments), lambda: context) == 0, f"batch stages {arguments} failed; {trail} says why"
 
 
 @contextmanager

@@ -45,15 +45,17 @@ class Events:
 
     def sorted(self) -> Events:
         """Return the events by entity, event time, partition and offset."""
-        order = np.lexsort((self.offset, self.partition, self.event_time_ms, self.entity))
-        columns = {name: Column(column.values[order], column.present[order]) for name, column in self.columns.items()}
+        return self.at(np.lexsort((self.offset, self.partition, self.event_time_ms, self.entity)))
+
+    def at(self, places: Array) -> Events:
+        """Return the events at these places, in their order."""
         return Events(
-            entity=self.entity[order],
-            event_time_ms=self.event_time_ms[order],
-            partition=self.partition[order],
-            offset=self.offset[order],
-            columns=columns,
-            known_ms=None if self.known_ms is None else self.known_ms[order],
+            entity=self.entity[places],
+            event_time_ms=self.event_time_ms[places],
+            partition=self.partition[places],
+            offset=self.offset[places],
+            columns={name: Column(one.values[places], one.present[places]) for name, one in self.columns.items()},
+            known_ms=None if self.known_ms is None else self.known_ms[places],
         )
 
 

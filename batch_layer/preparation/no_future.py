@@ -77,7 +77,7 @@ def _with_another_future(group: FeatureGroup, events: Events, askers: Askers) ->
     answers = []
     for entity, t_ms in zip(askers.entity, askers.t_ms, strict=True):
         begin, end = np.searchsorted(entities, [entity, entity + 1])
-        own = _taken(events, order[begin:end], t_ms, t_ms - reach)
+        own = events.at(_reached(events, order[begin:end], t_ms, t_ms - reach))
         answers.append(windowed(group, other_future(own, int(t_ms)), Askers(np.array([entity]), np.array([t_ms]))))
     if not answers:
         return windowed(group, events, askers)
@@ -90,20 +90,13 @@ def _with_another_future(group: FeatureGroup, events: Events, askers: Askers) ->
     }
 
 
-def _taken(events: Events, places: np.ndarray, t_ms: int, oldest_ms: int) -> Events:
-    """Return the events at these places, less those that no window of t reaches, known by then as they were."""
+def _reached(events: Events, places: np.ndarray, t_ms: int, oldest_ms: int) -> np.ndarray:
+    """Return the places less those of events before every window of t, unless the event was not known by then."""
     beyond = events.event_time_ms[places] < oldest_ms
     if events.known_ms is not None:
         beyond &= events.known_ms[places] <= t_ms
-    places = places[~beyond]
-    return Events(
-        entity=events.entity[places],
-        event_time_ms=events.event_time_ms[places],
-        partition=events.partition[places],
-        offset=events.offset[places],
-        columns={name: Column(one.values[places], one.present[places]) for name, one in events.columns.items()},
-        known_ms=None if events.known_ms is None else events.known_ms[places],
-    )
+    reached: np.ndarray = places[~beyond]
+    return reached
 
 
 def _compared(group: FeatureGroup, before: DataFrame, after: DataFrame) -> tuple[int, int]:

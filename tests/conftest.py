@@ -15,11 +15,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from concurrent.futures import Future
-
     from pyspark.sql import SparkSession
 
-    from tests.demo_run import Ran
+    from tests.demo_run import Begun
 
 os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
@@ -32,9 +30,16 @@ _BRIEF = (
     "-XX:Tier4MinInvocationThreshold=2400",
     "-XX:Tier4CompileThreshold=60000",
     "-XX:Tier4BackEdgeThreshold=160000",
+    # Nor would deep inlining, which is most of what it costs.
+    "-XX:FreqInlineSize=60",
+    "-XX:InlineSmallCode=500",
+    "-XX:MaxInlineLevel=5",
 )
 _BRIEFER = "-XX:TieredStopAtLevel=1"
 """For the JVMs of processes that tests start, a query's for instance: they are gone before its code would be hot."""
+_LARGE = {"integration", "end_to_end"}
+"""The folders of tests of which the slow ones come first: they wait for processes of their own, while the tests beside
+have use for the processors."""
 
 
 @dataclass(frozen=True)
@@ -50,10 +55,11 @@ class Endpoint:
 
 @pytest.hookimpl(tryfirst=True)  # before `-m` chooses
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what uses Spark, so that everything else can run beside it (see run.sh)."""
+    """Mark what uses Spark, so that everything else can run beside it (see run.sh); the slow come before the large."""
     for item in items:
         if "spark" in _fixtures(item):
             item.add_marker(pytest.mark.spark)
+    items.sort(key=lambda item: (not _LARGE.isdisjoint(item.path.parts), "slow" not in item.keywords))
 
 
 @pytest.fixture(scope="session")
@@ -132,8 +138,8 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
 
 
 @pytest.fixture(scope="session")
-def demo_begun(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Future[Ran]]:
-    """A demo on its way; its result is there when it has ended, with its system still running."""
+def demo_begun(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Begun]:
+    """A demo on its way; its system still runs when it has ended."""
     from tests.demo_run import running
 
     with running(spark, tmp_path_factory.mktemp("demo")) as begun:

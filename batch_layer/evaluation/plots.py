@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -16,6 +16,12 @@ AXES = {
     "precision_recall": ("recall", "precision"),
     "calibration": ("mean probability of a tenth of the rows", "share of ones"),
 }
+LEGENDS: dict[str, Literal["lower right", "lower left", "upper left"]] = {
+    "roc": "lower right",
+    "precision_recall": "lower left",
+    "calibration": "upper left",
+}
+"""Where no good curve goes."""
 LINES = 8
 """Partitions drawn at most: more lines are not told apart."""
 
@@ -42,7 +48,7 @@ def _draw(curves: Curves, kind: str, title: str) -> bytes:
     axes.set_xlabel(AXES[kind][0])
     axes.set_ylabel(AXES[kind][1])
     axes.set_title(title)
-    axes.legend(fontsize="small")
+    axes.legend(fontsize="small", loc=LEGENDS[kind])
     content = io.BytesIO()
     figure.savefig(content, format="png", dpi=110)
     return content.getvalue()

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
 from threading import Event
 from typing import TYPE_CHECKING
 
 from lambda_core.repositories.log import KafkaTopics
 from lambda_core.schemas.messages import UPDATES, topic
+from speed_layer.connection import open_once
 from speed_layer.consuming import KafkaRecordLog
 from speed_layer.definitions import published_definition
 from speed_layer.merging.handling import MergeHandler
@@ -40,7 +42,7 @@ def run_merge(context: RunContext, partitions: Sequence[int] | None = None, stop
     topics = KafkaTopics(settings.kafka)
     topics.create({name: settings.speed.topic_partitions})
     target = RedisTarget(
-        settings.redis.get_secret_value(),
+        partial(open_once, settings.redis.get_secret_value()),
         Positions(context.keys, topics, name, partitions),
         lambda client, wanted: published_definition(context.project, client, context.keys, wanted),
     )

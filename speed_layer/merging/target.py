@@ -8,7 +8,7 @@ from lambda_core.errors import StoreError
 from lambda_core.repositories.merge_store import MergeCounts, MergeStore
 from lambda_core.repositories.pointers import PointerRepository
 from lambda_core.repositories.store import answering
-from speed_layer.connection import open_once, process_id
+from speed_layer.connection import process_id
 from speed_layer.merging.handling import Target
 
 if TYPE_CHECKING:
@@ -29,12 +29,12 @@ class RedisTarget:
     Positions are kept per epoch: a new epoch has none, and so is filled from the begin of the log.
 
     Args:
-        url: of Redis. positions: of the updates topic.
+        connect: returns a connection that stays broken once it broke. positions: of the updates topic.
         definition_of: the definition of an id, as it was published; None when it is of other settings than this process's.
     """
 
-    def __init__(self, url: str, positions: Positions, definition_of: Definitions) -> None:
-        self._url = url
+    def __init__(self, connect: Callable[[], redis.Redis], positions: Positions, definition_of: Definitions) -> None:
+        self._connect = connect
         self._positions = positions
         self._definition_of = definition_of
         self._client: redis.Redis | None = None
@@ -51,7 +51,7 @@ class RedisTarget:
         """Connect anew, and make sure that the topic is the one whose positions are kept here."""
         if self._client is not None:
             self._client.close()
-        self._client = open_once(self._url)
+        self._client = self._connect()
         self._stores = {}
         self._process = process_id(self._client)
         self._positions.check_topic(self._client)

@@ -6,4 +6,4 @@ import pytest
 @pytest.fixture(scope="session")
 def demo(demo_begun):
     """A demo that has ended, with its system still running."""
-    return demo_begun.result()
+    return demo_begun.demo.result()

@@ -7,12 +7,7 @@ import shlex
 import subprocess
 from pathlib import Path
 
-import nbformat
 import pytest
-from nbclient import NotebookClient
-
-from batch_layer.preparation.no_future import no_future_check
-from lambda_core.bootstrap import build_context
 
 ROOT = Path(__file__).parents[2]
 pytestmark = [pytest.mark.servers, pytest.mark.timeout(1_500)]  # the first one waits for the demo
@@ -71,17 +66,6 @@ def test_the_model_of_every_partition_is_better_than_its_baseline(demo):
         assert figures["log_loss_drop_low"] > 0
 
 
-def test_another_future_changes_nothing_in_a_thousand_rows_of_the_real_table(demo, spark):
-    context = build_context(ROOT / "conf", demo.variables)
-    context.builders["spark"] = lambda _: spark
-
-    found = no_future_check(context, "departure", rows=1_000)
-
-    assert found.rows >= 1_000
-    assert found.values > 20_000
-    assert found.differences == 0
-
-
 @pytest.mark.parametrize("number", range(3))
 def test_a_command_that_the_report_ends_with_works(demo, number: int):
     command = shlex.split(demo.report["commands"][number])
@@ -93,13 +77,15 @@ def test_a_command_that_the_report_ends_with_works(demo, number: int):
     assert ran.stdout.strip()
 
 
-def test_the_notebook_reads_the_report(demo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setenv("MAINSTEM_REPORT", str(demo.place.report))
-    notebook = nbformat.read(ROOT / "notebooks" / "tour.ipynb", as_version=4)
+def test_the_notebook_reads_the_report(demo_begun):
+    cells = demo_begun.tour.result().cells
 
-    NotebookClient(notebook, timeout=120, resources={"metadata": {"path": str(tmp_path)}}).execute()
+    assert [output for cell in cells for output in cell.get("outputs", []) if "image/png" in output.get("data", {})]
 
-    pictures = [
-        output for cell in notebook.cells for output in cell.get("outputs", []) if "image/png" in output.get("data", {})
-    ]
-    assert pictures
+
+def test_another_future_changes_nothing_in_a_thousand_rows_of_the_real_table(demo_begun):
+    found = demo_begun.another_future.result()
+
+    assert found.rows >= 1_000
+    assert found.values > 20_000
+    assert found.differences == 0

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
+from pathlib import Path
 
 import pytest
 
@@ -13,6 +15,8 @@ from lambda_core.config.environment import Environment
 from lambda_core.config.project import Project
 from lambda_core.context import RunContext
 from lambda_core.errors import ConfigError, GateError
+
+pytestmark = pytest.mark.usefixtures("demo_beside")  # from here on the demo goes on beside the tests
 
 GOOD = [("aa", 10, None), ("bb", 20, None), ("aa", 30, None)]
 
@@ -25,10 +29,9 @@ PLANTED = {
 
 @pytest.fixture(scope="module")
 def context(spark, tmp_path_factory) -> Callable[..., RunContext]:
-    """Make a context whose one source has these expectations, and these prepared rows."""
+    """Make a context whose one source has these expectations, and these prepared rows; equal rows are written once."""
 
     def make(expectations: list[dict], rows: list[tuple]) -> RunContext:
-        folder = tmp_path_factory.mktemp("gate")
         source = {
             "kind": "reference",
             "topic": "t",
@@ -37,12 +40,17 @@ def context(spark, tmp_path_factory) -> Callable[..., RunContext]:
             "expectations": expectations,
         }
         project = Project.model_validate({"project": "shop", "sources": {"parcels": source}})
-        made = assemble(project, Environment(state=folder), FixedClock(0))
+        made = assemble(project, Environment(state=folder_of(tuple(rows))), FixedClock(0))
         made.builders["spark"] = lambda _: spark
-        made.tables.replace(
-            "prepared_parcels", spark.createDataFrame(rows, "code string, size bigint, duplicate string")
-        )
+        if not made.tables.exists("prepared_parcels"):
+            frame = spark.createDataFrame(rows, "code string, size bigint, duplicate string")
+            made.tables.replace("prepared_parcels", frame)
         return made
+
+    @cache
+    def folder_of(rows: tuple[tuple, ...]) -> Path:
+        del rows
+        return tmp_path_factory.mktemp("gate")
 
     return make
 

@@ -1,6 +1,8 @@
 import math
 import random
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 
 import pytest
 
@@ -31,21 +33,41 @@ class World:
         return found_rows(frame, self.rows)
 
 
-@pytest.fixture(scope="module", params=["event_time", "append_time"])
-def world(request, spark, tmp_path_factory):
-    context = shop.context_of(spark, tmp_path_factory.mktemp("tables"), shop.declared(shop.new_name(), request.param))
-    rows = shop.orders(seed=7)
-    shop.write(context, rows)
-    refunds = [
-        {**row, "items": place % 2 if place % 5 else None, "event_time_ms": row["event_time_ms"] + shop.DAY_MS}
-        for place, row in enumerate(rows)
-        if place % 3 and row["duplicate"] is None
-    ]
-    later = [{**row, "event_time_ms": row["event_time_ms"] + 5, "items": 7, "offset": 10_000} for row in refunds[:9]]
-    shop.write(context, refunds + later, "refunds")
-    report = build_training_rows(context, "order")
-    written = context.tables.read(tables.training("order"), report.version)
-    return World(context, rows, refunds, report, found_rows(written, rows))
+@pytest.fixture(scope="module")
+def worlds(spark, tmp_path_factory) -> Callable[[str], World]:
+    """The world whose sources know their events by this time, made when it is first asked for."""
+
+    @cache
+    def made(known_by: str) -> World:
+        context = shop.context_of(spark, tmp_path_factory.mktemp("tables"), shop.declared(shop.new_name(), known_by))
+        rows = shop.orders(seed=7)
+        shop.write(context, rows)
+        refunds = [
+            {**row, "items": place % 2 if place % 5 else None, "event_time_ms": row["event_time_ms"] + shop.DAY_MS}
+            for place, row in enumerate(rows)
+            if place % 3 and row["duplicate"] is None
+        ]
+        later = [
+            {**row, "event_time_ms": row["event_time_ms"] + 5, "items": 7, "offset": 10_000} for row in refunds[:9]
+        ]
+        shop.write(context, refunds + later, "refunds")
+        report = build_training_rows(context, "order")
+        written = context.tables.read(tables.training("order"), report.version)
+        return World(context, rows, refunds, report, found_rows(written, rows))
+
+    return made
+
+
+@pytest.fixture(params=["event_time", "append_time"])
+def world(request, worlds) -> World:
+    """Each of both worlds."""
+    return worlds(request.param)
+
+
+@pytest.fixture
+def late_world(worlds) -> World:
+    """The one in which an event counts when it was known: all that the other one has, and more to go by."""
+    return worlds("append_time")
 
 
 def assert_vector(context, row, rows, by_append):
@@ -86,10 +108,10 @@ def test_every_row_is_the_batch_formula_over_what_was_before_t_and_known(world):
         assert_vector(world.context, row, world.rows, world.by_append)
 
 
-def test_a_row_has_the_first_outcome_that_says_something_and_when_it_was_told(world):
-    told = {row["id"]: row for row in world.refunds if row["items"] is not None}
+def test_a_row_has_the_first_outcome_that_says_something_and_when_it_was_told(late_world):
+    told = {row["id"]: row for row in late_world.refunds if row["items"] is not None}
 
-    for row in world.found:
+    for row in late_world.found:
         outcome = told.get(row["id"])
         if outcome is None and row["vector"]["label"] == 7:
             continue  # the first copy said nothing, the later one did
@@ -97,19 +119,19 @@ def test_a_row_has_the_first_outcome_that_says_something_and_when_it_was_told(wo
         assert row["vector"]["label_known_ms"] == (outcome["event_time_ms"] if outcome else None)
 
 
-def test_a_span_of_askers_gets_the_rows_that_all_of_them_would_get(world):
+def test_a_span_of_askers_gets_the_rows_that_all_of_them_would_get(late_world):
     begin, end = shop.T0 + 20 * shop.DAY_MS, shop.T0 + 30 * shop.DAY_MS
 
-    found = world.found_in(training_rows(world.context, "order", begin, end))
+    found = late_world.found_in(training_rows(late_world.context, "order", begin, end))
 
-    assert {row["key"] for row in found} == {row["key"] for row in world.found if begin <= row["t_ms"] < end}
+    assert {row["key"] for row in found} == {row["key"] for row in late_world.found if begin <= row["t_ms"] < end}
     for row in found:
-        assert_vector(world.context, row, world.rows, world.by_append)
+        assert_vector(late_world.context, row, late_world.rows, late_world.by_append)
 
 
-def test_rows_written_from_a_moment_on_take_the_place_of_those_alone(world):
-    context, name, begin = world.context, tables.training("order"), shop.T0 + 20 * shop.DAY_MS
-    whole = world.report
+def test_rows_written_from_a_moment_on_take_the_place_of_those_alone(late_world):
+    context, name, begin = late_world.context, tables.training("order"), shop.T0 + 20 * shop.DAY_MS
+    whole = late_world.report
     earlier = context.tables.read(name, whole.version).where(f"t_ms < {begin}")
     context.tables.replace(name, earlier)  # as it was before the newer events came
 
@@ -117,8 +139,8 @@ def test_rows_written_from_a_moment_on_take_the_place_of_those_alone(world):
 
     assert part.version == whole.version + 2
     assert part.rows == whole.rows > earlier.count() > 0
-    found = world.found_in(context.tables.read(name, part.version))
-    assert {row["key"]: row["vector"] for row in found} == {row["key"]: row["vector"] for row in world.found}
+    found = late_world.found_in(context.tables.read(name, part.version))
+    assert {row["key"]: row["vector"] for row in found} == {row["key"]: row["vector"] for row in late_world.found}
 
 
 def test_another_future_changes_nothing(world):
@@ -129,10 +151,10 @@ def test_another_future_changes_nothing(world):
     assert report.differences == 0
 
 
-def test_keys_name_the_file_or_the_topic(world):
-    topic = world.context.project.sources["orders"].topic
+def test_keys_name_the_file_or_the_topic(late_world):
+    topic = late_world.context.project.sources["orders"].topic
 
-    assert {row["key"].rsplit("/", 1)[0] for row in world.found} == {"file/-1", f"{topic}/0", f"{topic}/1"}
+    assert {row["key"].rsplit("/", 1)[0] for row in late_world.found} == {"file/-1", f"{topic}/0", f"{topic}/1"}
 
 
 def test_two_labels_for_one_vector_are_refused(spark, tmp_path):

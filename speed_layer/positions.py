@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
-from lambda_core.errors import PositionError
+from lambda_core.errors import PositionError, StoreError
 from lambda_core.repositories.store import address, answering
 
 if TYPE_CHECKING:
@@ -42,7 +42,9 @@ class Positions:
         key = f"{self.keys.worker(self.topic, 0).rpartition(':')[0]}:id"
         with answering(client):
             client.set(key, found, nx=True)
-            kept = cast("bytes", client.get(key)).decode()
+            kept = (cast("bytes | None", client.get(key)) or b"").decode()
+        if not kept:
+            raise StoreError(f"Redis at {address(client)}: {key} was set and is gone: it was emptied at this moment")
         if kept != found:
             raise PositionError(
                 f"topic {self.topic}: expected id {kept}, whose offsets are kept in Redis at {address(client)}, found "
@@ -55,10 +57,11 @@ class Positions:
         Raises:
             PositionError: when a kept one lies outside the log.
         """
-        begins, ends = self.topics.begins(self.topic), self.topics.ends(self.topic)
+        begins = self.topics.begins(self.topic)
         own = sorted(begins) if self.partitions is None else list(self.partitions)
         with answering(client):
             kept = cast("list[bytes | None]", client.mget([self._key(scope, partition) for partition in own]))
+        ends = self.topics.ends(self.topic)  # asked after what is kept: another worker may have gone on in between
         found = {partition: int(offset) for partition, offset in zip(own, kept, strict=True) if offset is not None}
         return start_positions(self.topic, found, {p: begins[p] for p in own if p in begins}, ends)
 

@@ -3,36 +3,35 @@
 1. Read the pointer: whoever flips in between makes the last step fail.
 2. Choose the horizon, and pin the versions of all tables by what proves it.
 3. Write the tiles of everything before it.
-4. Pack and write every entity's batch value under the new generation; nothing reads it yet.
+4. Pack and write every entity's batch value under the new generation, between two notes that a Redis which is emptied or
+   goes back in time loses; nothing reads it yet.
 5. Read all of it back: as many keys, and the same contents.
 6. Ask the broker again: everything before the horizon is still covered.
 7. Record the publication, the definition, and, for a new epoch, its mark.
-8. Flip the pointer, if it is still the one of step 1. What was current is now the previous one.
+8. Flip the pointer, if it is still the one of step 1, and the note of step 4 is there. What was current is now the
+   previous one.
 9. Let go of what neither of them names.
+
+The steps over tables are jobs, and others' (`ViewTables`); what goes to Redis, and when, is all here, so that the
+simulation of the merge publishes by this very code.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
-from pyspark.sql import functions as F  # noqa: N812 - as Spark's own documentation names it
-
-from batch_layer.preparation.tiles import Selection, TilesReport, build_tiles
-from batch_layer.publishing.batch_values import BatchValues, Loaded
-from batch_layer.publishing.horizon import Prepared, check_accounts, choose_horizon, missing, prepared_of
+from batch_layer.publishing.horizon import Prepared, choose_horizon, missing
 from batch_layer.publishing.retiring import retire, started_ms
-from lambda_core.cleaning.references import reference_hashes
 from lambda_core.errors import GuardError, StoreError
 from lambda_core.repositories.pointers import PointerRepository
 from lambda_core.repositories.record_store import DefinitionStore
 from lambda_core.repositories.store import answering
-from lambda_core.schemas import tables
-from lambda_core.spark import side_by_side
 from lambda_core.views.pointer import Pointer, Published
 
 if TYPE_CHECKING:
+    from batch_layer.preparation.tiles import TilesReport
+    from batch_layer.publishing.batch_values import Loaded
     from lambda_core.context import RunContext
     from lambda_core.repositories.log import Topics
 
@@ -58,12 +57,49 @@ class PublicationReport:
     retired: dict[str, int]
 
 
-def publish(context: RunContext, topics: Topics | None = None) -> PublicationReport:
+class ViewTables(Protocol):
+    """What a publication does with tables."""
+
+    def prepared(self) -> list[Prepared]:
+        """Return what of each source was prepared; its versions pin the tables for the whole publication."""
+        ...
+
+    def accounts(self, prepared: list[Prepared], horizon: int) -> dict[str, int]:
+        """Return source -> records before the horizon; GuardError when raw and prepared do not agree."""
+        ...
+
+    def build(self, prepared: list[Prepared], horizon: int) -> TilesReport:
+        """Write the tiles of everything before the horizon."""
+        ...
+
+    def write(self, generation: str, tiles: TilesReport) -> dict[str, Loaded]:
+        """Write every group's batch values to Redis."""
+        ...
+
+    def read_back(self, generation: str, tiles: TilesReport) -> dict[str, Loaded]:
+        """Return what Redis holds of them."""
+        ...
+
+    def rebuilds(self, definition_id: str) -> int:
+        """Return the greatest rebuild number that was ever published of a definition; -1 when none was."""
+        ...
+
+    def references(self) -> dict[str, str]:
+        """Return the content hash of each reference that the definition pins."""
+        ...
+
+    def record(self, new: Published, prepared: list[Prepared], tiles: TilesReport, loaded: dict[str, Loaded]) -> None:
+        """Record the publication."""
+        ...
+
+
+def publish(context: RunContext, topics: Topics | None = None, tables: ViewTables | None = None) -> PublicationReport:
     """Publish a batch view of everything that is prepared, and flip to it.
 
     Args:
         context: its definition is what is published.
         topics: the log; None for the environment's broker, which is asked only where a source has a topic.
+        tables: None for the context's own.
 
     Raises:
         GuardError: when the horizon cannot be proven, or raw records are missing among the prepared ones.
@@ -74,27 +110,28 @@ def publish(context: RunContext, topics: Topics | None = None) -> PublicationRep
     before = pointers.get()
     generation = _generation(context, before)
     topics = topics or _broker(context)
-    prepared = side_by_side(context, partial(prepared_of, context), _sources(context))
+    tables = tables or _tables(context)
+    prepared = tables.prepared()
     horizon = choose_horizon(context, topics, prepared, before.current.horizon if before else 0)
-    accounts = side_by_side(context, lambda one: check_accounts(context, one, horizon), prepared)
-    covered = {one.source: account["raw"] for one, account in zip(prepared, accounts, strict=True)}
+    covered = tables.accounts(prepared, horizon)
     context.log.info("horizon chosen", generation=generation, horizon=horizon, covered=covered)
-    tiles = build_tiles(context, Selection(horizon, {one.source: one.versions["prepared"] for one in prepared}))
-    groups = list(context.definition.groups)
-    loaded = dict(
-        zip(groups, side_by_side(context, lambda group: _load(context, group, generation, tiles), groups), strict=True)
-    )
+    tiles = tables.build(prepared, horizon)
+    loaded = _load(pointers, tables, generation, tiles)
+    context.log.info("batch values loaded", **{group: found.keys for group, found in loaded.items()})
     _ask_again(context, topics, prepared, horizon)
     new = Published(
         generation=generation,
         horizon=horizon,
-        epoch=_epoch(context, before),
+        epoch=_epoch(context, before, tables),
         raw_versions={one.source: one.versions["raw"] for one in prepared if "raw" in one.versions},
         lookback_from_ms=tiles.lookback_from_ms,
     )
-    _record(context, new, prepared, tiles, loaded)
+    tables.record(new, prepared, tiles, loaded)
+    DefinitionStore(context.redis, context.keys).put_definition(new.definition_id, tables.references())
+    with answering(context.redis):
+        context.redis.sadd(context.keys.mark, new.epoch)
     pointer = Pointer(new, before.current if before else None)
-    pointers.flip(before.encode() if before else None, pointer)
+    pointers.flip(before.encode() if before else None, pointer, loaded=True)
     context.log.info("view published", generation=generation, horizon=horizon, epoch=new.epoch)
     return PublicationReport(
         generation=generation,
@@ -109,10 +146,6 @@ def publish(context: RunContext, topics: Topics | None = None) -> PublicationRep
     )
 
 
-def _sources(context: RunContext) -> list[str]:
-    return list(dict.fromkeys(group.source for group in context.definition.groups.values()))
-
-
 def _generation(context: RunContext, before: Pointer | None) -> str:
     """Return the name of the new generation: when it began, and after those that the pointer names."""
     now_ms = context.clock.now_ms()
@@ -123,31 +156,37 @@ def _generation(context: RunContext, before: Pointer | None) -> str:
 
 
 def _broker(context: RunContext) -> Topics | None:
-    if not any(context.project.sources[source].topic for source in _sources(context)):
+    sources = {group.source for group in context.definition.groups.values()}
+    if not any(context.project.sources[source].topic for source in sources):
         return None
     from lambda_core.repositories.log import KafkaTopics  # a project of files alone needs no broker
 
     return KafkaTopics(context.environment.kafka)
 
 
-def _load(context: RunContext, group: str, generation: str, tiles: TilesReport) -> Loaded:
-    """Write a group's batch values and read them back.
+def _tables(context: RunContext) -> ViewTables:
+    from batch_layer.publishing.view_tables import SparkViewTables  # who publishes in memory needs no Spark
+
+    return SparkViewTables(context)
+
+
+def _load(pointers: PointerRepository, tables: ViewTables, generation: str, tiles: TilesReport) -> dict[str, Loaded]:
+    """Write all batch values and read them back.
 
     Raises:
         StoreError: when Redis holds something else than was written.
     """
-    url = context.environment.redis.get_secret_value()
-    values = BatchValues(url, context.keys, context.definition.groups[group], generation)
-    frame = context.tables.read(tables.tiles(group), tiles.versions[group])
-    written = values.write(frame)
-    found = values.read_back(frame)
-    if written != found:
-        raise StoreError(
-            f"group {group}, generation {generation}: expected {written.keys} batch values as they were written, found "
-            f"{found.keys} in Redis{'' if written.keys != found.keys else ' with other contents'}; nothing was flipped: "
-            "look at Redis' log, then publish again"
-        )
-    context.log.info("batch values loaded", group=group, keys=found.keys, bytes=found.bytes)
+    pointers.begin(generation)
+    written = tables.write(generation, tiles)
+    pointers.written(generation)
+    found = tables.read_back(generation, tiles)
+    for group, was in written.items():
+        if found[group] != was:
+            raise StoreError(
+                f"group {group}, generation {generation}: expected {was.keys} batch values as they were written, found "
+                f"{found[group].keys} in Redis{'' if was.keys != found[group].keys else ' with other contents'}; nothing "
+                "was flipped: look at Redis' log, then publish again"
+            )
     return found
 
 
@@ -160,7 +199,7 @@ def _ask_again(context: RunContext, topics: Topics | None, prepared: list[Prepar
         )
 
 
-def _epoch(context: RunContext, before: Pointer | None) -> str:
+def _epoch(context: RunContext, before: Pointer | None, tables: ViewTables) -> str:
     """Return the epoch of the new view: the current one if it is of this definition and still held in full.
 
     Every other case gets a number that was never used: what an epoch once let go of is never taken for whole.
@@ -170,37 +209,10 @@ def _epoch(context: RunContext, before: Pointer | None) -> str:
         with answering(context.redis):
             if context.redis.sismember(context.keys.mark, before.current.epoch):
                 return before.current.epoch
-    rebuild = int(before.current.epoch.rsplit(".", 1)[1]) + 1 if before and _same(before, definition_id) else 0
-    if context.tables.exists(tables.PUBLICATIONS):
-        used = context.tables.read(tables.PUBLICATIONS).where(F.col("definition_id") == definition_id)
-        greatest = used.agg(F.max("rebuild")).first()
-        rebuild = max(rebuild, greatest[0] + 1) if greatest and greatest[0] is not None else rebuild
+    known = int(before.current.epoch.rsplit(".", 1)[1]) if before and _same(before, definition_id) else -1
+    rebuild = max(known, tables.rebuilds(definition_id)) + 1
     return f"{definition_id}.{rebuild}"
 
 
 def _same(before: Pointer, definition_id: str) -> bool:
     return before.current.definition_id == definition_id
-
-
-def _record(
-    context: RunContext, new: Published, prepared: list[Prepared], tiles: TilesReport, loaded: dict[str, Loaded]
-) -> None:
-    """Record the publication and what its definition pins; give a new epoch its mark."""
-    row = {
-        "generation": new.generation,
-        "horizon": new.horizon,
-        "epoch": new.epoch,
-        "definition_id": new.definition_id,
-        "rebuild": int(new.epoch.rsplit(".", 1)[1]),
-        "raw_versions": new.raw_versions,
-        "prepared_versions": {one.source: one.versions["prepared"] for one in prepared},
-        "tile_versions": tiles.versions,
-        "lookback_from_ms": new.lookback_from_ms,
-        "keys": {group: found.keys for group, found in loaded.items()},
-        "run_id": context.run_id,
-        "at_ms": context.clock.now_ms(),
-    }
-    context.tables.append(tables.PUBLICATIONS, context.spark.createDataFrame([row], tables.PUBLICATIONS_SCHEMA))
-    DefinitionStore(context.redis, context.keys).put_definition(new.definition_id, reference_hashes(context))
-    with answering(context.redis):
-        context.redis.sadd(context.keys.mark, new.epoch)

@@ -1,12 +1,13 @@
-"""The pointer to what is current: read, and flipped by one compare-and-set. Redis, and an honest fake."""
+"""The pointer to what is current: read, and flipped by one compare-and-set."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from redis.exceptions import RedisError
 
 from lambda_core.errors import PointerMovedError, StoreError
+from lambda_core.repositories.store import answering
 from lambda_core.views.pointer import Pointer
 
 if TYPE_CHECKING:
@@ -15,27 +16,15 @@ if TYPE_CHECKING:
     from lambda_core.views.keyspace import Keyspace
 
 _COMPARE_AND_SET = """
+if KEYS[2] and redis.call('GET', KEYS[2]) ~= 'written' then return -1 end
 local found = redis.call('GET', KEYS[1])
 if (found or '') ~= ARGV[1] then return 0 end
 redis.call('SET', KEYS[1], ARGV[2])
+if KEYS[2] then redis.call('DEL', KEYS[2]) end
 return 1
 """
-
-
-class Pointers(Protocol):
-    """The one pointer of a project."""
-
-    def get(self) -> Pointer | None:
-        """Return what is current; None when nothing was ever published."""
-        ...
-
-    def flip(self, expected: bytes | None, new: Pointer) -> None:
-        """Make `new` current if the pointer is still `expected` (its encoding; None: there is none).
-
-        Raises:
-            PointerMovedError: when somebody else moved it in between; nothing is changed then.
-        """
-        ...
+_LOADING_SECONDS = 86_400
+"""How long the note of a publication that never came to its end stays."""
 
 
 class PointerRepository:
@@ -43,6 +32,7 @@ class PointerRepository:
 
     def __init__(self, client: redis.Redis, keys: Keyspace) -> None:
         self._client = client
+        self._keys = keys
         self._key = keys.pointer
 
     def get(self) -> Pointer | None:
@@ -57,42 +47,56 @@ class PointerRepository:
             raise StoreError(f"pointer {self._key}: cannot be read: {error}; start Redis or correct its URL") from error
         return None if found is None else Pointer.decode(found)  # type: ignore[arg-type]
 
-    def flip(self, expected: bytes | None, new: Pointer) -> None:
-        """Make `new` current if the pointer is still `expected` (its encoding; None: there is none).
+    def begin(self, generation: str) -> None:
+        """Note that a generation is being loaded, before anything of it is written."""
+        with answering(self._client):
+            self._client.set(self._keys.loading(generation), "begun", ex=_LOADING_SECONDS)
+
+    def written(self, generation: str) -> None:
+        """Note that all of a generation was written; only then is it read back.
+
+        A Redis that was emptied has no note, and one that went back in time by less has an older one: what was read back
+        may be gone then. Whoever flips to the generation hears of it.
+
+        Raises:
+            StoreError: when there is no note that it began.
+        """
+        with answering(self._client):
+            noted = self._client.set(self._keys.loading(generation), "written", ex=_LOADING_SECONDS, xx=True)
+        if not noted:
+            raise _emptied(generation)
+
+    def flip(self, expected: bytes | None, new: Pointer, *, loaded: bool = False) -> None:
+        """Make `new` current if the pointer is still `expected`.
+
+        Args:
+            expected: the pointer's encoding as it was read; None: there was none.
+            new: names the view that is to answer, and the one before it.
+            loaded: the new view was loaded for this flip, and has to be noted as written.
 
         Raises:
             PointerMovedError: when somebody else moved it in between; nothing is changed then.
-            StoreError: when Redis cannot be reached; the flip may or may not have happened.
+            StoreError: when Redis cannot be reached (the flip may or may not have happened), or what was loaded is not
+                all there any more (nothing is changed).
         """
+        keys = [self._key, *([self._keys.loading(new.current.generation)] if loaded else [])]
         try:
-            flipped = self._client.eval(_COMPARE_AND_SET, 1, self._key, expected or b"", new.encode())
+            flipped = self._client.eval(_COMPARE_AND_SET, len(keys), *keys, expected or b"", new.encode())
         except RedisError as error:
             raise StoreError(
                 f"pointer {self._key}: the flip had no answer: {error}; read it before going on"
             ) from error
+        if flipped == -1:
+            raise _emptied(new.current.generation)
         if not flipped:
             raise _moved(self._key, expected)
 
 
-class MemoryPointers:
-    """The pointer in memory; for tests."""
-
-    def __init__(self) -> None:
-        self._bytes: bytes | None = None
-
-    def get(self) -> Pointer | None:
-        """Return what is current; None when nothing was ever published."""
-        return None if self._bytes is None else Pointer.decode(self._bytes)
-
-    def flip(self, expected: bytes | None, new: Pointer) -> None:
-        """Make `new` current if the pointer is still `expected`.
-
-        Raises:
-            PointerMovedError: when somebody else moved it in between.
-        """
-        if self._bytes != expected:
-            raise _moved("in memory", expected)
-        self._bytes = new.encode()
+def _emptied(generation: str) -> StoreError:
+    return StoreError(
+        f"generation {generation}: expected Redis to hold all that was written of it, found that Redis was emptied or went "
+        "back in time since then; nothing was flipped: publish again"
+    )
 
 
 def _moved(key: str, expected: bytes | None) -> PointerMovedError:

@@ -1,6 +1,7 @@
 """The names of Redis keys. Every key of one (feature group, entity) shares one hash tag, and so one shard.
 
     ms:<project>:pointer                                  what is current (JSON, see `pointer`)
+    ms:<project>:loading:<generation>                     note of a publication on its way: begun, or written
     ms:<project>:mark                                     epoch mark: the epochs that this Redis holds in full (set)
     ms:<project>:worker:<topic>:<partition>               next offset of the updates topic, by the data written here
     ms:<project>:model:<model>                            the model pointer (JSON)
@@ -28,6 +29,10 @@ class Keyspace:
     def pointer(self) -> str:
         """Return the key of the view pointer."""
         return f"ms:{self.project}:pointer"
+
+    def loading(self, generation: str) -> str:
+        """Return the key of the note of a publication that is on its way."""
+        return f"ms:{self.project}:loading:{generation}"
 
     @property
     def mark(self) -> str:

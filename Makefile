@@ -10,7 +10,7 @@ export MLFLOW_DISABLE_TELEMETRY := true
 export GX_ANALYTICS_ENABLED := false
 export PATH := $(CURDIR)/.venv/bin:$(PATH):/usr/sbin
 
-.PHONY: help setup up down status demo test check unit bench crash clean lock
+.PHONY: help setup up down status demo test check unit simulate bench crash clean lock
 
 help: ## Say hello and show what can be done
 	@echo "Welcome to Mainstem: one definition of every feature, in batch, in stream and in every answer."
@@ -49,7 +49,11 @@ unit: setup ## The quick tests: units and laws
 	tests/run.sh tests/unit tests/laws
 
 test: check ## All checks and all tests, with the coverage of core and strategies
-	tests/run.sh --cov tests/unit tests/laws tests/contracts tests/integration tests/end_to_end
+	tests/run.sh --cov tests/unit tests/laws tests/simulation tests/contracts tests/integration tests/end_to_end
+
+simulate: setup ## Ten thousand drawn days of merging with crashes, and every mistake that they must find
+	$(PYTHON_BIN) -m tests.simulation
+	$(PYTHON_BIN) -m tests.simulation --mutants
 
 bench: setup ## Every benchmark, ours and the peer in the same run
 	$(PYTHON_BIN) -m benchmarks

@@ -1,0 +1,95 @@
+"""Run the simulation: `python -m tests.simulation` (`make simulate`); `--seed N` tells what happens in one seed."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterable
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from typing import Annotated
+
+import typer
+
+from tests.simulation.mutants import MUTANTS
+from tests.simulation.world import World, simulated
+
+CHUNK = 100
+MOST = 2_000
+"""How many seeds a mutant may survive before it counts as not found."""
+
+
+def _chunk(first: int, seeds: int) -> tuple[int | None, Counter[str]]:
+    return simulated(iter(range(first, first + seeds)))
+
+
+def _mutant(name: str) -> tuple[str, int | None]:
+    with MUTANTS[name]() as world:
+        return name, simulated(iter(range(MOST)), world)[0]
+
+
+def main(
+    *,
+    seeds: Annotated[int, typer.Option(help="How many seeds to run.")] = 10_000,
+    first: Annotated[int, typer.Option(help="The first of them.")] = 0,
+    seed: Annotated[int | None, typer.Option(help="Run this one alone, and tell what happens in it.")] = None,
+    mutants: Annotated[
+        bool, typer.Option("--mutants", help="Make every mistake, and say which seed finds it.")
+    ] = False,
+    processes: Annotated[int, typer.Option(help="How many processes share the work.")] = os.cpu_count() or 1,
+) -> None:
+    """Live through drawn days of merging, and hold every answer to the batch formula."""
+    if seed is not None:
+        _tell(seed)
+        return
+    begun = time.monotonic()
+    with ProcessPoolExecutor(processes) as pool:
+        if mutants:
+            survived = _try(as_completed([pool.submit(_mutant, name) for name in MUTANTS]))
+        else:
+            chunks = [
+                pool.submit(_chunk, at, min(CHUNK, first + seeds - at)) for at in range(first, first + seeds, CHUNK)
+            ]
+            survived = _sum(chunks, seeds)
+    typer.echo(f"{time.monotonic() - begun:.0f} s")
+    sys.exit(1 if survived else 0)
+
+
+def _tell(seed: int) -> None:
+    world = World(seed, tell=True)
+    try:
+        world.run()
+    finally:
+        typer.echo("\n".join(world.story or []))
+    typer.echo(", ".join(f"{count} {what}" for what, count in sorted(world.seen.items())))
+
+
+def _try(found: Iterable) -> list[str]:
+    survived = []
+    for future in found:
+        name, seed = future.result()
+        survived += [name] if seed is None else []
+        typer.echo(f"{name.replace('_', ' '):55} {'NOT FOUND' if seed is None else f'found by seed {seed}'}")
+    typer.echo(f"{len(MUTANTS) - len(survived)} of {len(MUTANTS)} mistakes found")
+    return survived
+
+
+def _sum(chunks: list, seeds: int) -> list[int]:
+    failed, seen = [], Counter()
+    with typer.progressbar(as_completed(chunks), length=len(chunks), label=f"{seeds} seeds") as progress:
+        for future in progress:
+            bad, counted = future.result()
+            seen += counted
+            failed += [] if bad is None else [bad]
+    for bad in sorted(failed):
+        typer.echo(f"seed {bad} fails; look at it with: python -m tests.simulation --seed {bad}")
+    typer.echo(", ".join(f"{count} {what}" for what, count in sorted(seen.items())))
+    typer.echo(f"{seeds} seeds, {len(failed)} of {len(chunks)} parts with a failure")
+    return failed
+
+
+if __name__ == "__main__":
+    app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+    app.command()(main)
+    app()

@@ -1,0 +1,311 @@
+"""Redis in memory, as far as the merge, its readers and its publications use it: what is written, what expires, what is
+lost at a restart, and what a client hears of it.
+
+A script is the rule that it renders: `SpeedHash` for `merge.lua`; the contract tests hold both to the same bytes. Like
+a real server this one keeps a log of its writes (`appendfsync everysec`), so that what is left after a restart is
+exactly what the writes up to some moment make.
+"""
+
+from __future__ import annotations
+
+from fnmatch import fnmatchcase
+from hashlib import sha1
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import redis
+
+from lambda_core.schemas.messages import Update
+from lambda_core.views.script import MERGE, READ, RELEASE
+from lambda_core.views.speed import SeenKeys, SpeedHash
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from typing import Self
+
+    from lambda_core.clock import FixedClock
+    from lambda_core.features.definition import Definition
+
+_WRITES = {"set", "mset", "sadd", "flip", "merge", "release", "expire", "flushall"}
+
+
+class Server:
+    """One Redis. Every method named like a command is that command, done at once."""
+
+    def __init__(self, clock: FixedClock, definition: Definition) -> None:
+        self.run = 1
+        self.rules = Rules()
+        self._clock = clock
+        self._group = next(iter(definition.groups.values()))
+        self._written: list[tuple[int, str, tuple[Any, ...]]] = []
+        self._held: dict[str, Any] = {}
+        self._until: dict[str, int] = {}
+        self._now_ms: int | None = None  # while writes are done again: when they were done first
+
+    def do(self, command: str, *args: Any) -> Any:
+        """Do a command now, and write it down if it wrote."""
+        reply = getattr(self, command)(*args)
+        if command in _WRITES:
+            self._written.append((self._clock.now_ms(), command, args))
+        return reply
+
+    def restart(self, lost_ms: int) -> None:
+        """Come back as another process, without what was written in the last so many milliseconds."""
+        last_ms = self._clock.now_ms() - lost_ms
+        self.run += 1
+        self._held, self._until = {}, {}
+        self._written = [one for one in self._written if one[0] <= last_ms]
+        for at_ms, command, args in self._written:
+            self._now_ms = at_ms
+            getattr(self, command)(*args)
+        self._now_ms = None
+
+    # --- plain commands ------------------------------------------------------------------------------------------
+
+    def get(self, key: str) -> bytes | None:
+        return self._at(key)
+
+    def mget(self, keys: list[str]) -> list[bytes | None]:
+        return [self._at(key) for key in keys]
+
+    def set(self, key: str, value: bytes | str | int, condition: str = "") -> bool | None:
+        if (condition == "nx" and self._at(key) is not None) or (condition == "xx" and self._at(key) is None):
+            return None
+        self._held[key] = value if isinstance(value, bytes) else str(value).encode()
+        self._until.pop(key, None)
+        return True
+
+    def mset(self, values: dict[str, bytes | str | int]) -> None:
+        for key, value in values.items():
+            self.set(key, value)
+
+    def sadd(self, key: str, member: str) -> None:
+        self._or_new(key, set).add(member.encode())
+
+    def sismember(self, key: str, member: str) -> int:
+        return int(member.encode() in (self._at(key) or set()))
+
+    def ttl(self, key: str) -> int:
+        if self._at(key) is None:
+            return -2
+        return -1 if key not in self._until else (self._until[key] - self._now()) // 1_000
+
+    def expire(self, key: str, seconds: int) -> None:
+        if self._at(key) is not None:
+            self._until[key] = self._now() + seconds * 1_000
+
+    def scan(self, pattern: str) -> list[bytes]:
+        plain = pattern.replace("[", "[[]")
+        return [key.encode() for key in list(self._held) if fnmatchcase(key, plain) and self._at(key) is not None]
+
+    def flushall(self) -> None:
+        self._held, self._until = {}, {}
+
+    def info(self, _: str = "") -> dict[str, str]:
+        return {"run_id": f"run{self.run}"}
+
+    # --- scripts -------------------------------------------------------------------------------------------------
+
+    def flip(self, key: str, note: str, expected: bytes, new: bytes) -> int:
+        """The pointer's compare-and-set."""
+        if note and self._at(note) != b"written":
+            return -1
+        if (self._at(key) or b"") != expected:
+            return 0
+        self.set(key, new)
+        self._held.pop(note, None)
+        return 1
+
+    def merge(self, hash_: str, periods: str, seen: str, mark: str, epoch: str, period: int, *rest: Any) -> list[int]:
+        """Apply updates to one period's hash: `merge.lua`."""
+        first_period, ring, horizon_ms, _, packed, *rows = rest
+        if not self.sismember(mark, epoch):
+            raise redis.ResponseError(f"EPOCH this Redis does not hold epoch {epoch}")
+        updates = [
+            Update("", "", "", partition, offset, append_ms, event_ms, msgspec.msgpack.decode(row), unique or None)
+            for (partition, offset, append_ms, event_ms, unique), row in zip(
+                msgspec.msgpack.decode(packed), rows, strict=True
+            )
+        ]
+        known: SeenKeys = self._or_new(seen, lambda: SeenKeys(horizon_ms))
+        if period < first_period:
+            for update in updates:
+                self.rules.remember(known, update)
+            return [0, 0, 0, len(updates)]
+        self._or_new(periods, set).add(period)
+        own: SpeedHash = self._or_new(hash_, SpeedHash)
+        became = [self.rules.apply(own, self._group, update, known, ring) for update in updates]
+        return [became.count("applied"), became.count("fenced"), became.count("duplicate"), 0]
+
+    def read(self, batch: str, periods: str, prefix: str, horizon: int, known: str = "") -> list[Any]:
+        """Return one entity's batch value and hashes: `read.lua`."""
+        answer: list[Any] = [b"known" if known else self._at(batch)]
+        for period in sorted(self._at(periods) or ()):
+            if period >= horizon:
+                hash_ = self._at(f"{prefix}{period}")
+                fields = [] if hash_ is None else [part for pair in hash_.encode().items() for part in pair]
+                answer.append([period, fields])
+        return answer
+
+    def release(
+        self, periods: str, seen: str, prefix: str, first_period: int, forget_ms: int, seconds: int
+    ) -> list[int]:
+        """Let go of one entity's periods before the first one retained: `release.lua`."""
+        released, index = 0, self._at(periods) or set()
+        for period in sorted(one for one in index if one < first_period):
+            left = self.ttl(f"{prefix}{period}")
+            if left == -2:
+                index.discard(period)
+            elif left == -1:
+                self.expire(f"{prefix}{period}", seconds)
+                released += 1
+        known = self._at(seen)
+        forgotten = [] if known is None else [key for key, (at_ms, _) in known.kept.items() if at_ms < forget_ms]
+        for key in forgotten:
+            del known.kept[key]
+        return [released, len(forgotten)]
+
+    def _at(self, key: str) -> Any:
+        if key in self._until and self._until[key] <= self._now():
+            del self._until[key], self._held[key]
+        return self._held.get(key)
+
+    def _or_new(self, key: str, make: Callable[[], Any]) -> Any:
+        if self._at(key) is None:
+            self._held[key] = make()
+        return self._held[key]
+
+    def _now(self) -> int:
+        return self._clock.now_ms() if self._now_ms is None else self._now_ms
+
+
+class Rules:
+    """What the scripts decide, as they should; a mutant overrides a method."""
+
+    def apply(self, hash_: SpeedHash, group: Any, update: Update, seen: SeenKeys, ring: int) -> str:
+        return hash_.apply(group, update, seen, ring)
+
+    def remember(self, seen: SeenKeys, update: Update) -> None:
+        seen.is_duplicate(update)
+
+
+def _sha(text: str) -> str:
+    return sha1(text.encode(), usedforsecurity=False).hexdigest()
+
+
+_SCRIPTS = {_sha(MERGE): "merge", _sha(READ): "read", _sha(RELEASE): "release"}
+
+
+class Client:
+    """A connection: broken for good when the server was restarted, or when the network says so.
+
+    `between` is called before each command that goes over the wire, and says what becomes of it: done and answered
+    (None), refused before it was done ("lost"), or done without an answer ("unheard").
+    """
+
+    connection_pool = type("Pool", (), {"connection_kwargs": {"host": "simulated", "port": 0}})
+
+    def __init__(self, server: Server, between: Callable[[], str | None]) -> None:
+        self._server = server
+        self._between = between
+        self._run: int | None = server.run
+
+    def close(self) -> None:
+        self._run = None
+
+    def get(self, key: str) -> Any:
+        return self.send([("get", key)])[0]
+
+    def set(self, key: str, value: Any, *, nx: bool = False, xx: bool = False, ex: int = 0) -> Any:
+        del ex  # longer than any world lasts
+        return self.send([("set", key, value, "nx" if nx else "xx" if xx else "")])[0]
+
+    def mget(self, keys: list[str]) -> Any:
+        return self.send([("mget", keys)])[0]
+
+    def mset(self, values: dict[str, Any]) -> Any:
+        return self.send([("mset", values)])[0]
+
+    def sadd(self, key: str, member: str) -> Any:
+        return self.send([("sadd", key, member)])[0]
+
+    def sismember(self, key: str, member: str) -> Any:
+        return self.send([("sismember", key, member)])[0]
+
+    def info(self, section: str) -> Any:
+        return self.send([("info", section)])[0]
+
+    def eval(self, _: str, __: int, key: str, *args: Any) -> Any:
+        """The one script that is sent as a text: the pointer's compare-and-set."""
+        *note, expected, new = args
+        return self.send([("flip", key, note[0] if note else "", expected, new)])[0]
+
+    def script_load(self, _: str) -> None:
+        self.send([("info",)])
+
+    def scan_iter(self, match: str, count: int) -> Iterator[bytes]:
+        del count
+        yield from self.send([("scan", match)])[0]
+
+    def pipeline(self, *, transaction: bool = True) -> Pipeline:
+        return Pipeline(self, whole=transaction)
+
+    def send(self, commands: list[tuple[Any, ...]], *, whole: bool = True) -> list[Any]:
+        """Do commands in one round trip: as a transaction, or one after the other with others in between."""
+        replies: list[Any] = []
+        fate = self._ask()
+        for place, command in enumerate(commands):
+            if place and not whole:
+                fate = fate or self._ask()
+            if fate == "lost":
+                break
+            try:
+                replies.append(self._server.do(*command))
+            except redis.ResponseError as error:
+                replies.append(error)
+        if fate:
+            self._run = None
+            raise redis.ConnectionError("the connection broke")
+        return replies
+
+    def _ask(self) -> str | None:
+        fate = self._between() if self._run is not None else None
+        return "lost" if self._run != self._server.run else fate
+
+
+class Pipeline:
+    """Commands that are sent together."""
+
+    def __init__(self, client: Client, *, whole: bool) -> None:
+        self._client = client
+        self._whole = whole
+        self._commands: list[tuple[Any, ...]] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._commands = []
+
+    def get(self, key: str) -> None:
+        self._commands.append(("get", key))
+
+    def sismember(self, key: str, member: str) -> None:
+        self._commands.append(("sismember", key, member))
+
+    def ttl(self, key: str) -> None:
+        self._commands.append(("ttl", key))
+
+    def expire(self, key: str, seconds: int) -> None:
+        self._commands.append(("expire", key, seconds))
+
+    def evalsha(self, sha: str, _: int, *args: Any) -> None:
+        self._commands.append((_SCRIPTS[sha], *args))
+
+    def execute(self, *, raise_on_error: bool = True) -> list[Any]:
+        replies = self._client.send(self._commands, whole=self._whole)
+        errors = [reply for reply in replies if isinstance(reply, Exception)]
+        self._commands = []
+        if raise_on_error and errors:
+            raise errors[0]
+        return replies

@@ -117,7 +117,7 @@ def publish(context: RunContext, topics: Topics | None = None, tables: ViewTable
     context.log.info("horizon chosen", generation=generation, horizon=horizon, covered=covered)
     tiles = tables.build(prepared, horizon)
     loaded = _load(pointers, tables, generation, tiles)
-    context.log.info("batch values loaded", **{group: found.keys for group, found in loaded.items()})
+    context.log.info("batch values loaded", keys={group: found.keys for group, found in loaded.items()})
     _ask_again(context, topics, prepared, horizon)
     new = Published(
         generation=generation,

@@ -93,7 +93,7 @@ def test_every_allowed_expression_gives_what_spark_gives(spark, table, kind):
     named = {f"f{place}": {"expression": one, "type": kind} for place, one in enumerate(expressions(table))}
     features, source = declared(COLUMNS, named)
     draw = random.Random(11)
-    rows = [draw_row(draw) for _ in range(120)]
+    rows = [draw_row(draw) for _ in range(80)]
     ours = RequestExpressions(features, source)
 
     expected = in_spark(spark, features, source, rows)

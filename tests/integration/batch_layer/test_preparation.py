@@ -259,7 +259,7 @@ def test_a_references_hash_is_noted_with_its_rows_and_worked_out_where_no_note_f
     run, _ = prepared
     table, noted = run.tables.read("prepared_items"), reference_hashes(run)
     columns = list(run.project.sources["items"].all_columns)
-    notes = [None, "by hand", "[]", json.dumps({"columns": columns[1:], "content": "told"})]
+    notes = [None, "by hand", json.dumps({"columns": columns[1:], "content": "told"})]
     fits = json.dumps({"columns": columns, "content": "told"})
 
     found = {}

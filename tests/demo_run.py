@@ -22,7 +22,6 @@ from nbclient import NotebookClient
 from nbformat import NotebookNode
 from pyspark.sql import SparkSession
 
-import batch_layer.publishing.view_tables  # noqa: F401 - imported late by publishing: else by a thread that is not measured
 from batch_layer.preparation.no_future import NoFutureReport, no_future_check
 from demo.main import Place, run_demo
 from jobs import batch

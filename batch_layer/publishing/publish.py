@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from batch_layer.publishing.horizon import Prepared, choose_horizon, missing
 from batch_layer.publishing.retiring import retire, started_ms
+from batch_layer.publishing.view_tables import SparkViewTables
 from lambda_core.errors import GuardError, StoreError
 from lambda_core.repositories.pointers import PointerRepository
 from lambda_core.repositories.record_store import DefinitionStore
@@ -110,7 +111,7 @@ def publish(context: RunContext, topics: Topics | None = None, tables: ViewTable
     before = pointers.get()
     generation = _generation(context, before)
     topics = topics or _broker(context)
-    tables = tables or _tables(context)
+    tables = tables or SparkViewTables(context)
     prepared = tables.prepared()
     horizon = choose_horizon(context, topics, prepared, before.current.horizon if before else 0)
     covered = tables.accounts(prepared, horizon)
@@ -164,12 +165,6 @@ def _broker(context: RunContext) -> Topics | None:
     return KafkaTopics(context.environment.kafka)
 
 
-def _tables(context: RunContext) -> ViewTables:
-    from batch_layer.publishing.view_tables import SparkViewTables  # who publishes in memory needs no Spark
-
-    return SparkViewTables(context)
-
-
 def _load(pointers: PointerRepository, tables: ViewTables, generation: str, tiles: TilesReport) -> dict[str, Loaded]:
     """Write all batch values and read them back.
 
@@ -205,14 +200,11 @@ def _epoch(context: RunContext, before: Pointer | None, tables: ViewTables) -> s
     Every other case gets a number that was never used: what an epoch once let go of is never taken for whole.
     """
     definition_id = context.definition.id
-    if before is not None and before.current.definition_id == definition_id:
+    current = before.current if before and before.current.definition_id == definition_id else None
+    if current is not None:
         with answering(context.redis):
-            if context.redis.sismember(context.keys.mark, before.current.epoch):
-                return before.current.epoch
-    known = int(before.current.epoch.rsplit(".", 1)[1]) if before and _same(before, definition_id) else -1
+            if context.redis.sismember(context.keys.mark, current.epoch):
+                return current.epoch
+    known = -1 if current is None else current.rebuild
     rebuild = max(known, tables.rebuilds(definition_id)) + 1
     return f"{definition_id}.{rebuild}"
-
-
-def _same(before: Pointer, definition_id: str) -> bool:
-    return before.current.definition_id == definition_id

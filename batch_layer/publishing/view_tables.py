@@ -29,6 +29,7 @@ class SparkViewTables:
 
     def __init__(self, context: RunContext) -> None:
         self._context = context
+        self._tiles: dict[str, DataFrame] = {}
 
     def prepared(self) -> list[Prepared]:
         """Return what of each source was prepared; its versions pin the tables for the whole publication."""
@@ -48,21 +49,22 @@ class SparkViewTables:
 
     def write(self, generation: str, tiles: TilesReport) -> dict[str, Loaded]:
         """Write every group's batch values to Redis."""
-        return self._each_group(generation, tiles, BatchValues.write)
+        read = self._context.tables.read
+        self._tiles = {group: read(tables.tiles(group), version) for group, version in tiles.versions.items()}
+        return self._each_group(generation, BatchValues.write)
 
     def read_back(self, generation: str, tiles: TilesReport) -> dict[str, Loaded]:
         """Return what Redis holds of them."""
-        return self._each_group(generation, tiles, BatchValues.read_back)
+        del tiles  # they were read to be written
+        return self._each_group(generation, BatchValues.read_back)
 
-    def _each_group(
-        self, generation: str, report: TilesReport, work: Callable[[BatchValues, DataFrame], Loaded]
-    ) -> dict[str, Loaded]:
+    def _each_group(self, generation: str, work: Callable[[BatchValues, DataFrame], Loaded]) -> dict[str, Loaded]:
         context = self._context
         url = context.environment.redis.get_secret_value()
 
         def of_group(name: str) -> Loaded:
             values = BatchValues(url, context.keys, context.definition.groups[name], generation)
-            return work(values, context.tables.read(tables.tiles(name), report.versions[name]))
+            return work(values, self._tiles[name])
 
         groups = list(context.definition.groups)
         return dict(zip(groups, side_by_side(context, of_group, groups), strict=True))
@@ -86,7 +88,7 @@ class SparkViewTables:
             "horizon": new.horizon,
             "epoch": new.epoch,
             "definition_id": new.definition_id,
-            "rebuild": int(new.epoch.rsplit(".", 1)[1]),
+            "rebuild": new.rebuild,
             "raw_versions": new.raw_versions,
             "prepared_versions": {one.source: one.versions["prepared"] for one in prepared},
             "tile_versions": tiles.versions,

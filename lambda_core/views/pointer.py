@@ -27,6 +27,11 @@ class Published:
         """Return the id of the definition under which the view was computed."""
         return self.epoch.rsplit(".", 1)[0]
 
+    @property
+    def rebuild(self) -> int:
+        """Return the number of the rebuild, among those of this definition."""
+        return int(self.epoch.rsplit(".", 1)[1])
+
 
 @dataclass(frozen=True)
 class Pointer:

@@ -108,16 +108,19 @@ def update_of(group: FeatureGroup, event: Event) -> Update:
 
 def batch_value(group: FeatureGroup, events: Iterable[Event]) -> BatchValue | None:
     """One entity's batch value over events that count, as publishing packs it and serving unpacks it."""
-    tiles: Tiles = {}
     counted = list(events)
+    return unpack(packed_value(group, counted)) if counted else None
+
+
+def packed_value(group: FeatureGroup, counted: Sequence[Event]) -> bytes:
+    """The same, of at least one event, as Redis holds it."""
+    tiles: Tiles = {}
     for event in counted:
         row = row_of(group, event)
         for hop in group.hops_ms:
             place = (hop, floor_to(event.event_ms, hop))
             tiles[place] = merge_rows(group, tiles[place], row) if place in tiles else row
-    if not counted:
-        return None
-    return unpack(pack(group, max(event.event_ms for event in counted), tiles))
+    return pack(group, max(event.event_ms for event in counted), tiles)
 
 
 @dataclass
@@ -150,12 +153,14 @@ class SpeedSide:
         return read_group(self.group, "e", batch, speed, t_ms)
 
 
-def by_period(counted: Iterable[Event], horizon: int) -> tuple[list[Event], list[list[Event]]]:
+def by_period(
+    counted: Iterable[Event], horizon: int, period_ms: int = PERIOD_MS
+) -> tuple[list[Event], list[list[Event]]]:
     """Events that count, by side of the cut: the batch side's, and each period's of the speed side."""
     batch: list[Event] = []
     periods: dict[int, list[Event]] = {}
     for event in counted:
-        period = event.append_ms // PERIOD_MS
+        period = event.append_ms // period_ms
         (batch if event.partition < 0 or period < horizon else periods.setdefault(period, [])).append(event)
     return batch, [events for _, events in sorted(periods.items())]
 

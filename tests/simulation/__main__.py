@@ -21,12 +21,12 @@ MOST = 2_000
 
 
 def _chunk(first: int, seeds: int) -> tuple[int | None, Counter[str]]:
-    return simulated(iter(range(first, first + seeds)))
+    return simulated(range(first, first + seeds))
 
 
 def _mutant(name: str) -> tuple[str, int | None]:
     with MUTANTS[name]() as world:
-        return name, simulated(iter(range(MOST)), world)[0]
+        return name, simulated(range(MOST), world)[0]
 
 
 def main(

@@ -23,7 +23,6 @@ from lambda_core.views.script import Scripts
 from lambda_core.views.speed import SeenKeys
 from speed_layer.merging.handling import MergeHandler
 from speed_layer.positions import Positions
-from speed_layer.worker import POLL_S, Worker
 from tests.laws.oracle import Event
 from tests.laws.worlds import row_of
 from tests.simulation.store import Client, Rules
@@ -43,12 +42,7 @@ def _mutant(mistake: Callable[[], Iterator[type[World]]]) -> None:
 
 
 def _with_rules(rules: type[Rules]) -> type[World]:
-    class Ruled(World):
-        def __init__(self, seed: int, *, tell: bool = False) -> None:
-            super().__init__(seed, tell=tell)
-            self.server.rules = rules()
-
-    return Ruled
+    return type("Ruled", (World,), {"rules": rules})
 
 
 # --- the script --------------------------------------------------------------------------------------------------
@@ -139,18 +133,13 @@ def the_query_overtakes_itself() -> Iterator[type[World]]:
 
 @_mutant
 def positions_before_data() -> Iterator[type[World]]:
-    def step(self: Any) -> int | None:
-        begun, self._begun = self._begun, False
-        if not (begun and self._handler.is_current()) and not self._begin():
-            return None
-        records = self._log.poll(self._max_batch, POLL_S)
-        if records:
-            self._handler.keep({record.partition: record.offset + 1 for record in records})
-            self._handler.process(records)
-        self._begun = True
-        return len(records)
+    process = MergeHandler.process
 
-    with patch.object(Worker, "step", step):
+    def keep_and_process(self: Any, records: Any) -> None:
+        self.keep({record.partition: record.offset + 1 for record in records})
+        process(self, records)
+
+    with patch.object(MergeHandler, "process", keep_and_process):
         yield World
 
 
@@ -159,10 +148,8 @@ def positions_are_read_once() -> Iterator[type[World]]:
     begin = MergeHandler.begin
 
     def begin_once(self: Any) -> Any:
-        known = dict(self._next)
-        return (
-            {**begin(self), **known} if known and self._store.open() is None and self._store.targets() else begin(self)
-        )
+        known, read = dict(self._next), begin(self)
+        return None if read is None else {**read, **known}
 
     with patch.object(MergeHandler, "begin", begin_once):
         yield World

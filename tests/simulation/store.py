@@ -32,9 +32,9 @@ _WRITES = {"set", "mset", "sadd", "flip", "merge", "release", "expire", "flushal
 class Server:
     """One Redis. Every method named like a command is that command, done at once."""
 
-    def __init__(self, clock: FixedClock, definition: Definition) -> None:
+    def __init__(self, clock: FixedClock, definition: Definition, rules: Rules) -> None:
         self.run = 1
-        self.rules = Rules()
+        self.rules = rules
         self._clock = clock
         self._group = next(iter(definition.groups.values()))
         self._written: list[tuple[int, str, tuple[Any, ...]]] = []

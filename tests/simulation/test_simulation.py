@@ -18,7 +18,7 @@ RARE = {
 
 
 def test_every_answer_on_the_way_and_at_the_end_is_the_batch_formula():
-    failed, seen = simulated(iter(range(SEEDS)))
+    failed, seen = simulated(range(SEEDS))
 
     assert failed is None, f"look at it with: python -m tests.simulation --seed {failed}"
     assert seen["answers"] > 10 * SEEDS
@@ -36,6 +36,6 @@ def test_a_seed_says_the_same_whenever_it_is_run():
 def test_a_mistake_is_found(mistake: str):
     first = RARE.get(mistake, 0)
     with MUTANTS[mistake]() as world:
-        failed, _ = simulated(iter(range(first, first + 100)), world)
+        failed, _ = simulated(range(first, first + 100), world)
 
     assert failed is not None, "`python -m tests.simulation --mutants` says which seed finds it"

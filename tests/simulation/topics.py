@@ -29,10 +29,6 @@ class Reading:
             first = self._next[partition]
             values = self._records[partition][first : first + self._draw.randint(0, limit)]
             found += [Record(partition, first + place, value) for place, value in enumerate(values)]
-            self._next[partition] = first + len(values)
-        return found[:limit] if len(found) <= limit else self._cut(found, limit)
-
-    def _cut(self, found: list[Record], limit: int) -> list[Record]:
-        for record in found[limit:]:
-            self._next[record.partition] = min(self._next[record.partition], record.offset)
+        for record in found[:limit]:
+            self._next[record.partition] = record.offset + 1
         return found[:limit]

@@ -30,26 +30,23 @@ from lambda_core.clock import FixedClock
 from lambda_core.config.project import Project
 from lambda_core.errors import EpochError, GuardError, PointerMovedError, ServerError
 from lambda_core.features.definition import Definition, FeatureGroup, compile_definition
-from lambda_core.features.windows import floor_to
 from lambda_core.repositories.log import MemoryTopics
 from lambda_core.repositories.store import answering
 from lambda_core.repositories.view_store import ViewStore
 from lambda_core.views.keyspace import Keyspace
-from lambda_core.views.packing import pack
 from lambda_core.views.reading import read_group
-from lambda_core.views.speed import merge_rows
 from speed_layer.merging.handling import MergeHandler
 from speed_layer.merging.target import RedisTarget
 from speed_layer.positions import Positions
 from speed_layer.worker import Worker
 from tests.laws import oracle
 from tests.laws.oracle import Event
-from tests.laws.worlds import ask_of, row_of, update_of
-from tests.simulation.store import Client, Server
+from tests.laws.worlds import ask_of, by_period, packed_value, update_of
+from tests.simulation.store import Client, Rules, Server
 from tests.simulation.topics import Reading
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable
 
     from lambda_core.views.pointer import Published
 
@@ -136,7 +133,7 @@ class Tables:
         for entity in ENTITIES:
             own = [event for event in self._events(prepared[0], horizon) if event.entity == entity]
             if own:
-                values[entity] = self._packed(own)
+                values[entity] = packed_value(self.world.group, own)
         return SimpleNamespace(versions={}, tiles={}, lookback_from_ms=0, values=values)
 
     def write(self, generation: str, tiles: Any) -> dict[str, Any]:
@@ -162,30 +159,24 @@ class Tables:
 
     def record(self, new: Published, *of: Any) -> None:
         del of
-        self.world.rebuilds.append(int(new.epoch.rsplit(".", 1)[1]))
+        self.world.rebuilds.append(new.rebuild)
 
     def _events(self, prepared: Prepared, horizon: int) -> list[Event]:
         ends = prepared.positions
         known = [event for log in self.world.events for event in log if event.offset < ends[event.partition]]
         return [event for event in self.world.counted(known) if self.world.of_view(event, horizon)]
 
-    def _packed(self, events: list[Event]) -> bytes:
-        group, tiles = self.world.group, {}
-        for event in events:
-            row = row_of(group, event)
-            for hop in group.hops_ms:
-                place = (hop, floor_to(event.event_ms, hop))
-                tiles[place] = merge_rows(group, tiles[place], row) if place in tiles else row
-        return pack(group, max(event.event_ms for event in events), tiles)
-
 
 class World:
     """Everything, from one seed.
 
     Attributes:
+        rules: what Redis' scripts decide.
         seen: what happened, and how often.
         story: one line an event, when it is told.
     """
+
+    rules: type[Rules] = Rules
 
     def __init__(self, seed: int, *, tell: bool = False) -> None:
         self.draw = random.Random(seed)
@@ -194,7 +185,7 @@ class World:
         self.definition = definition(self.ring)
         self.group: FeatureGroup = self.definition.groups["things"]
         self.keys = Keyspace("world")
-        self.server = Server(self.clock, self.definition)
+        self.server = Server(self.clock, self.definition, self.rules())
         self.events: list[list[Event]] = [[] for _ in range(PARTITIONS)]
         self.emitted: list[list[bytes]] = [[] for _ in range(PARTITIONS)]
         self.appended: list[list[int]] = [[] for _ in range(PARTITIONS)]
@@ -394,15 +385,11 @@ class World:
         positions = reading.provenance.positions
         counted = [event for event in self.counted_all() if event.entity == entity]
         counted = oracle.named(counted, horizon, PERIOD_MS, positions)
-        batch = [event for event in counted if event.append_ms // PERIOD_MS < horizon]
-        periods: dict[int, list[Event]] = {}
-        for event in counted:
-            if event.append_ms // PERIOD_MS >= horizon:
-                periods.setdefault(event.append_ms // PERIOD_MS, []).append(event)
+        batch, periods = by_period(counted, horizon, PERIOD_MS)
         edge = False
         for feature in self.group.features:
             ask = ask_of(self.group, feature)
-            taken, cut = oracle.seen_at_the_edge(ask, batch, list(periods.values()), t_ms, self.ring)
+            taken, cut = oracle.seen_at_the_edge(ask, batch, periods, t_ms, self.ring)
             edge = edge or cut
             expected = oracle.of_events(ask, taken) if cut else oracle.value(ask, counted, t_ms)
             if reading.values[feature.name] != expected:
@@ -483,7 +470,7 @@ def simulate(seed: int, world: Callable[..., World] = World, *, tell: bool = Fal
     return made
 
 
-def simulated(seeds: Iterator[int], world: Callable[..., World] = World) -> tuple[int | None, Counter[str]]:
+def simulated(seeds: Iterable[int], world: Callable[..., World] = World) -> tuple[int | None, Counter[str]]:
     """Run seeds until one fails; return it (None: none did) and what was seen in all of them."""
     seen: Counter[str] = Counter()
     for seed in seeds:

@@ -6,7 +6,8 @@
                      prepared references are all that it needs, and it plans for a while before it takes records
 4. `run_stages`      what is left of the batch: a model, judged and deployed, and a published view
 5. `start_system`    workers and HTTP server
-6. `replay`          the messages after the cut, in event order, while a client measures freshness
+6. `replay`          the messages after the cut, in event order, while a client measures freshness and one batch view
+                     after the other is published, each with what has come meanwhile
 7. `await_drained`   until everything sent is in raw and every departure has its score
 8. `run_stages`      again: preparation and training rows over all that is in raw now
 9. `judge`, report   the oracle's comparison, accounts, and the report
@@ -14,90 +15,46 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import httpx
 import orjson
 import polars as pl
-from rich.console import Console
 
 from demo import report
-from demo.freshness import Freshness, Prober, watched_groups
-from demo.kills import Kills, UnderWay, repeated_updates
+from demo.freshness import Prober, watched_groups
+from demo.judging import judge
+from demo.kills import Kills, UnderWay
 from demo.oracle import declared, delta
-from demo.oracle.accounts import accounts, disagreements
-from demo.oracle.comparing import Oracle, compare, read_scores
-from demo.oracle.records import read_source
-from demo.oracle.training import compare_training
 from demo.plants import plant
 from demo.processes import Batch, DemoError, RunsStages, start, until
+from demo.publications import Publications
 from demo.replay import Replay, Replayed, create_topics, producer, topics, with_progress
 from demo.sources import BEGIN, CUT, EVENT_SOURCES, Airports, Record, stream, write_files
+from demo.stage import CONF, FEATURE_SET, MODEL, PROJECT, Place, Stage
 from jobs.stages import STAGES
-from lambda_core.config.environment import Environment
 from lambda_core.config.loading import load_environment
 from lambda_core.schemas.messages import UPDATES, topic
-from local_stack import stack, state
-from local_stack.process import Member
+from local_stack import stack
 from speed_layer.checkpoint import QUERY
 
-PROJECT, FEATURE_SET, MODEL = "flights", "departure", "late_arrival"
-CONF = Path("conf") / PROJECT
-REPORT = Path("build/demo-report.json")
 SPEED, WORKERS = "speed", ("merge", "score", "serve")
 TABLES = ("ingestion", "preparation", "training_rows")
 MODEL_AND_VIEW = tuple(name for name in STAGES if name not in TABLES)
-AGAIN = ("preparation", "training_rows", *(f"--source={name}" for name in EVENT_SOURCES), f"--since={CUT}")
+OF_EVENTS = tuple(f"--source={name}" for name in EVENT_SOURCES)
+VIEW = ("preparation", "publishing", *OF_EVENTS)
+AGAIN = ("preparation", "training_rows", *OF_EVENTS, f"--since={CUT}")
+VIEWS_AT_LEAST, WHOLE_CYCLE_DAYS = 2, 7
+"""So many batch views have to be published while so many days are replayed; fewer days leave no time for them."""
 QUERIES_RUN = "queries run"
 """What the speed layer logs once its queries take records."""
 MARKER = ".demo"
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where the demo runs and leaves its report; the default is what `mainstem down` and `mainstem ask` know.
-
-    Attributes:
-        environment: YAML file of folders, ports and Spark's settings. stack: folder of broker, store and processes.
-    """
-
-    environment: Path = Path("conf/environments/local.yaml")
-    stack: Path = state.FOLDER
-    report: Path = REPORT
-
-
-@dataclass
-class Stage:
-    """The demo's surroundings: addresses and folders, the console, processes, and how long each step took."""
-
-    place: Place
-    environment: Environment
-    variables: dict[str, str]
-    console: Console = field(default_factory=Console)
-    seconds: dict[str, float] = field(default_factory=dict)
-    members: dict[str, Member] = field(default_factory=dict)
-
-    @property
-    def logs(self) -> Path:
-        """Return the folder of the processes' logs."""
-        return self.environment.state.absolute() / "logs"
-
-    @contextmanager
-    def step(self, name: str) -> Iterator[None]:
-        """Say what begins, and keep how long it took."""
-        self.console.rule(f"[bold]{name}", align="left")
-        begin = time.monotonic()
-        yield
-        self.seconds[name] = time.monotonic() - begin
 
 
 def batch_process(stage: Stage) -> Batch:
@@ -133,12 +90,14 @@ def run_demo(
         records = plant(stream(Airports(), days))
         kills = plan_kills(stage, kill, len(records))
         prober = start_prober(stage)
-        replayed = replay(stage, records, rate, kills, prober)
+        with Publications(batch, VIEW) as views:
+            replayed = replay(stage, records, rate, kills, prober)
         await_drained(stage, replayed)
         fresh = prober.finish()
         run_stages(stage, batch, AGAIN)
     found = judge(stage, replayed, fresh)
-    found.kills = kills.told
+    found.kills, found.views = kills.told, views.until(replayed.ended_ns)
+    found.views_at_least = VIEWS_AT_LEAST if days >= WHOLE_CYCLE_DAYS else 0
     found.seconds, found.stages = time.monotonic() - begin, stage.seconds
     asked = commands(stage, records)
     written = {**report.build(found), "commands": [command for command, _ in asked]}
@@ -213,7 +172,7 @@ def replay(stage: Stage, records: Sequence[Record], rate: float, kills: Kills, p
     """Send the messages at the rate, and kill on the way what is to be killed."""
     with stage.step("replay"):
         sending = Replay(producer(stage.environment.kafka), topics(CONF), prober)
-        replayed = with_progress(sending, records, rate, kills)
+        replayed = with_progress(sending, records, rate, kills, stage.console)
         kills.finish()
         return replayed
 
@@ -229,40 +188,6 @@ def await_drained(stage: Stage, replayed: Replayed) -> None:
             return in_raw and _rows(tables / f"scores_{MODEL}") >= kinds["record"] + kinds["duplicate"]
 
         until("everything sent in raw, and scored", drained, 180, stage.logs / "score.log")
-
-
-def judge(stage: Stage, replayed: Replayed, fresh: Freshness) -> report.Findings:
-    """Let the oracle compare every answer and every account."""
-    with stage.step("oracle"):
-        tables, data = stage.environment.tables, stage.environment.data
-        project = declared.read(CONF, FEATURE_SET)
-        oracle = Oracle.over(project, tables, data)
-        scores = read_scores(tables, MODEL, topics(CONF)["departures"])
-        rows = delta.read(tables / f"training_{FEATURE_SET}")
-        rows = rows.filter(pl.col("prediction_key").str.starts_with(f"{PROJECT}."))
-        references = [name for name in project.sources if name not in oracle.records]
-        records = oracle.records | {name: read_source(project, name, tables, data) for name in references}
-        own = accounts(records, data, replayed.sent)
-        told = [account for prepared in reports(stage, "preparation") for account in prepared["sources"]]
-        reported = {account["source"]: account for account in told}
-        return report.Findings(
-            accounts=own,
-            comparison=compare(oracle, scores),
-            training=compare_training(oracle, scores, rows),
-            freshness=fresh,
-            replayed=replayed,
-            partitions=reports(stage, "evaluation")[-1][MODEL]["figures"],
-            disagreements=disagreements(own, reported),
-            trigger=stage.environment.speed.trigger,
-            duplicated_updates=repeated_updates(stage.environment.kafka, topic(PROJECT, UPDATES)),
-        )
-
-
-def reports(stage: Stage, name: str) -> list[dict[str, Any]]:
-    """Return what a stage's runs reported, the last one last, from the audit trail."""
-    trail = stage.environment.state / "audit.jsonl"
-    entries = [json.loads(line) for line in trail.read_text(encoding="utf-8").splitlines()]
-    return [entry["report"] for entry in entries if entry["stage"] == name and entry.get("report")]
 
 
 def commands(stage: Stage, records: Sequence[Record]) -> list[tuple[str, str]]:

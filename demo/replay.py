@@ -19,6 +19,7 @@ from typing import Any
 import yaml
 from confluent_kafka import KafkaError, Message, Producer
 from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]
+from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from demo.plants import plant, tally
@@ -170,9 +171,13 @@ def producer(servers: str) -> Producer:
 
 
 def with_progress(
-    replay: Replay, records: Sequence[Record], rate: float, on_sent: Callable[[int], None] | None = None
+    replay: Replay,
+    records: Sequence[Record],
+    rate: float,
+    on_sent: Callable[[int], None] | None = None,
+    console: Console | None = None,
 ) -> Replayed:
-    """Run the replay with a progress bar; `on_sent` is called with the number of messages sent so far."""
+    """Run the replay with a progress bar on the console; `on_sent` is called with the number of messages sent so far."""
     columns: Iterable[Any] = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -180,7 +185,7 @@ def with_progress(
         TimeElapsedColumn(),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, refresh_per_second=4) as progress:
+    with Progress(*columns, refresh_per_second=4, console=console) as progress:
         task = progress.add_task(f"messages at {rate:g}/s", total=len(records))
 
         def advance(sent: int) -> None:

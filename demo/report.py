@@ -40,6 +40,7 @@ class Findings:
     Attributes:
         partitions: partition -> metrics by name, as the evaluation recorded them.
         disagreements: sentences where the product's own accounts are not the oracle's.
+        views: batch views that were flipped to while messages were sent; views_at_least: how many it had to be.
         kills: what was killed on purpose, and when; duplicated_updates: updates that are twice in the topic.
         seconds: whole duration; stages: seconds a step, in order.
     """
@@ -52,6 +53,8 @@ class Findings:
     partitions: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     disagreements: Sequence[str] = ()
     trigger: str = ""
+    views: int = 0
+    views_at_least: int = 0
     kills: Sequence[str] = ()
     duplicated_updates: int | None = None
     seconds: float = 0.0
@@ -90,6 +93,7 @@ def build(found: Findings) -> dict[str, Any]:
         "examples": [asdict(example) for example in (*compared.examples, *training.examples)],
         "planted": {source: dict(kinds) for source, kinds in found.replayed.kinds.items()},
         "replay_rate": round(found.replayed.rate, 1),
+        "views": found.views,
         "kills": list(found.kills),
         "duplicated_updates": found.duplicated_updates,
         "stages": {name: round(seconds, 1) for name, seconds in found.stages.items()},
@@ -122,6 +126,10 @@ def problems(found: Findings) -> list[str]:
         (
             found.duplicated_updates == 0 and any(kill.startswith("speed") for kill in found.kills),
             "the query was killed, and yet no update came twice: nothing was under way",
+        ),
+        (
+            found.views < found.views_at_least,
+            f"expected {found.views_at_least} batch views published while messages were sent, found {found.views}",
         ),
     ]
     inexact = [f"{name}: {account} does not add up" for name, account in found.accounts.items() if not account.exact]
@@ -218,6 +226,7 @@ def _answers(report: Mapping[str, Any]) -> Table:
         "freshness": f"p50 {fresh['p50']} ms, p99 {fresh['p99']} ms over {fresh['events']} events",
         "trigger": f"{report['trigger']}, {report['replay_rate']:,} messages a second",
         "duplicated updates": f"{report['duplicated_updates'] or 0:,}",
+        "views published meanwhile": f"{report['views']}",
         "kills": ", ".join(report["kills"]) or "none",
         "seconds": f"{report['seconds']:,}",
     }

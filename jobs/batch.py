@@ -33,6 +33,7 @@ def main(arguments: list[str] | None = None, make_context: Callable[[], RunConte
     parser = argparse.ArgumentParser(description=__doc__, epilog=f"Stages, in order: {', '.join(STAGES)}.")
     parser.add_argument("stages", nargs="*", metavar="STAGE", choices=[*STAGES, []], help="a stage; default: all")
     parser.add_argument("--source", action="append", default=[], help="ingest and prepare only this source; repeatable")
+    parser.add_argument("--full", action="store_true", help="prepare all records anew, not only what is new")
     parser.add_argument(
         "--since", type=moment_ms, metavar="TIME", help="training_rows, scoring: only what asked from this moment on"
     )
@@ -45,7 +46,8 @@ def main(arguments: list[str] | None = None, make_context: Callable[[], RunConte
     if chosen.follow:
         configure_log()
         return follow(sys.stdin, make_context)
-    return guarded(lambda: run(chosen.stages or list(STAGES), Part(tuple(chosen.source), chosen.since), make_context))
+    part = Part(tuple(chosen.source), chosen.since, chosen.full)
+    return guarded(lambda: run(chosen.stages or list(STAGES), part, make_context))
 
 
 def follow(requests: Iterable[str], make_context: Callable[[], RunContext] | None = None) -> int:

@@ -31,17 +31,21 @@ class Part:
 
     Attributes:
         sources: of `ingestion` and `preparation`; none named: all.
+        full: `preparation` prepares all records anew, not only new ones.
         since_ms: `training_rows` and `scoring` work on what asked from this moment on, in milliseconds since
             1970-01-01 UTC, and leave what is before as it is.
     """
 
     sources: tuple[str, ...] = ()
     since_ms: int | None = None
+    full: bool = False
 
     def arguments(self, name: str) -> dict[str, Any]:
         """Return what a stage takes of this."""
-        if name in ("ingestion", "preparation"):
+        if name == "ingestion":
             return {"sources": self.sources or None}
+        if name == "preparation":
+            return {"sources": self.sources or None, "full": self.full}
         return {"from_ms": self.since_ms} if name in ("training_rows", "scoring") else {}
 
 

@@ -36,9 +36,11 @@ class TracedTables:
         self.lineage.read[name] = self._tables.version(name) if version is None else version
         return frame
 
-    def append(self, name: str, frame: DataFrame, transaction: Transaction | None = None) -> int:
+    def append(
+        self, name: str, frame: DataFrame, transaction: Transaction | None = None, note: str | None = None
+    ) -> int:
         """Add the frame's rows; note the version."""
-        self.lineage.written[name] = self._tables.append(name, frame, transaction)
+        self.lineage.written[name] = self._tables.append(name, frame, transaction, note)
         return self.lineage.written[name]
 
     def replace(self, name: str, frame: DataFrame, where: str | None = None, note: str | None = None) -> int:

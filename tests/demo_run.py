@@ -23,7 +23,8 @@ from nbformat import NotebookNode
 from pyspark.sql import SparkSession
 
 from batch_layer.preparation.no_future import NoFutureReport, no_future_check
-from demo.main import Place, run_demo
+from demo.main import run_demo
+from demo.stage import Place
 from jobs import batch
 from lambda_core.bootstrap import build_context
 from lambda_core.context import RunContext

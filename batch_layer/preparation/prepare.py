@@ -4,33 +4,25 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
-from pyspark.sql import functions as F  # noqa: N812 - as Spark's own documentation names it
-from pyspark.sql import types as T  # noqa: N812
+from filelock import FileLock
 
-from batch_layer.preparation.duplicates import UNIQUE_KEY, later_copies
 from batch_layer.preparation.gate import check_expectations
+from batch_layer.preparation.placing import placed
+from batch_layer.preparation.progress import Progress, beyond, progress_of
 from batch_layer.preparation.survey import Survey, survey
-from lambda_core.cleaning.clean import LOG_FROM, clean
 from lambda_core.cleaning.expressions import nearest
-from lambda_core.cleaning.reading import VALUE, read_fields
-from lambda_core.cleaning.references import content_note, read_references, references_of
-from lambda_core.errors import ConfigError, DataError
+from lambda_core.cleaning.references import content_note, references_of
+from lambda_core.errors import ConfigError
 from lambda_core.schemas import tables as schema
 from lambda_core.spark import side_by_side
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from pyspark.sql import DataFrame
-
     from lambda_core.config.project import Project
     from lambda_core.context import RunContext
-
-EXCERPT_BYTES = 1024
-_FEW = 1_000_000
-"""So many positions of duplicates are sent to every executor; more are joined by a shuffle."""
 
 
 @dataclass(frozen=True)
@@ -38,15 +30,16 @@ class SourceReport:
     """Where a source's records went: raw = accepted + quarantined + duplicates, exactly.
 
     Attributes:
+        added: records that this run prepared; all other figures are of all records.
         raw: records in the raw table, each position once.
         duplicates: declared duplicates: by `log_from` and by `unique_key`.
-        across_partitions: duplicates by unique key whose copies lie on several partitions, which the speed layer may
-            see in another order.
+        across_partitions: unique keys that several partitions hold: there they are no copies, to either layer.
         repeated: rows of the raw table whose position was there before (a raw writer that began anew); not in `raw`.
         version: of the prepared table.
     """
 
     source: str
+    added: int
     raw: int
     accepted: int
     quarantined: int
@@ -67,17 +60,23 @@ class PreparationReport:
     warnings: tuple[str, ...]
 
 
-def prepare(context: RunContext, sources: Sequence[str] | None = None) -> PreparationReport:
-    """Prepare the named sources (default: all), references first, then hold them to their expectations.
+def prepare(context: RunContext, sources: Sequence[str] | None = None, *, full: bool = False) -> PreparationReport:
+    """Prepare what is new of the named sources (default: all), references first, then hold them to their expectations.
+
+    Args:
+        context: names tables and the project.
+        sources: which ones; None for all.
+        full: prepare all of their records anew, as happens by itself wherever a declaration changed (see `progress`).
 
     Raises:
         ConfigError: when a name is no source, or an expression cannot work.
         SchemaError: when a raw table, or a reference that is looked up, does not exist.
-        DataError: when the accounts do not add up.
+        DataError: when the accounts do not add up; nothing was written.
         GateError: when an expectation failed.
     """
     waves = in_waves(context.project, list(context.project.sources) if sources is None else sources)
-    reports = [report for wave in waves for report in side_by_side(context, partial(_prepare_source, context), wave)]
+    work = partial(_prepare_source, context, full=full)
+    reports = [report for wave in waves for report in side_by_side(context, work, wave)]
     warnings = check_expectations(context, [report.source for report in reports])
     return PreparationReport(tuple(reports), warnings)
 
@@ -103,105 +102,65 @@ def in_waves(project: Project, names: Sequence[str]) -> list[list[str]]:
     return waves
 
 
-def _prepare_source(context: RunContext, name: str) -> SourceReport:
+def _prepare_source(context: RunContext, name: str, *, full: bool) -> SourceReport:
+    """Add what is new of one source, in steps whose order makes it once.
+
+    1. Take the lock of the source's preparation: what follows is one process at a time.
+    2. Read how far it was prepared, and what raw holds beyond.
+    3. Clean and judge these records; refuse them if their accounts do not add up.
+    4. Write those that cannot be used to quarantine, in the place of what a run that crashed here may have left there.
+    5. Add the others to the prepared table: the note of that commit says how far it reaches now.
+    """
     begin = context.clock.now_ms()
-    found = survey(context, name)
-    cleaned = _cleaned(context, name, found).persist()
-    try:
-        counts = _counts(cleaned)
-        later = later_copies(context.project.sources[name], _candidates(cleaned)).persist()
-        copies = later.agg(F.count(F.lit(1)).alias("all"), F.count_if("across").alias("across")).first()
-        by_key, across = (int(copies["all"]), int(copies["across"])) if copies is not None else (0, 0)
-        prepared = _prepared(context.project, name, _marked(cleaned, later, by_key))
-        looked_up = name in references_of(context.project, *context.project.sources)
-        note = content_note(context, name, prepared) if looked_up else None
-        version = context.tables.replace(schema.prepared(name), prepared, note=note)
-        if counts["quarantined"] or context.tables.exists(schema.quarantine(name)):
-            context.tables.replace(schema.quarantine(name), _quarantined(name, cleaned))
-        later.unpersist()
-    finally:
-        cleaned.unpersist()
+    context.environment.tables.mkdir(parents=True, exist_ok=True)
+    with FileLock(context.environment.tables / f".{schema.prepared(name)}.preparing.lock"):
+        known = progress_of(context, name)
+        known = known.forgotten() if full else known
+        found = survey(context, name, known)
+        if known.positions and not found.records:
+            progress, version = known, context.tables.version(schema.prepared(name))
+        else:
+            progress, version = _add(context, name, known, found)
+    seconds = (context.clock.now_ms() - begin) / 1000
     report = SourceReport(
         source=name,
-        raw=found.records,
-        accepted=counts["accepted"] - by_key,
-        quarantined=counts["quarantined"],
-        duplicates=counts[LOG_FROM] + by_key,
-        log_from=counts[LOG_FROM],
-        unique_key=by_key,
-        across_partitions=across,
+        added=found.records,
+        raw=progress.counts.raw,
+        accepted=progress.counts.accepted,
+        quarantined=progress.counts.quarantined,
+        duplicates=progress.counts.duplicates,
+        log_from=progress.counts.log_from,
+        unique_key=progress.counts.unique_key,
+        across_partitions=progress.counts.across_partitions,
         repeated=found.repeated,
         version=version,
-        seconds=(context.clock.now_ms() - begin) / 1000,
+        seconds=seconds,
     )
-    _account(context, report)
+    _tell(context, report)
     return report
 
 
-def _cleaned(context: RunContext, name: str, found: Survey) -> DataFrame:
-    source = context.project.sources[name]
-    record = read_fields(source, found.frame, found.headers, objects=found.objects)
-    cleaned = clean(context.project, name, record, read_references(context, name))
-    start = F.substring(F.col(VALUE), 1, EXCERPT_BYTES).cast("string")
-    excerpt = F.when(F.size("reasons") > 0, F.make_valid_utf8(start))
-    return cleaned.withColumn("_excerpt", excerpt).drop(VALUE)
+def _add(context: RunContext, name: str, known: Progress, found: Survey) -> tuple[Progress, int]:
+    """Prepare the records found; return how far the source reaches then, and the version of its table."""
+    prepared, quarantine = schema.prepared(name), schema.quarantine(name)
+    with placed(context, name, found, known) as records:
+        progress = known.with_added(found.positions, records.counts)
+        if records.counts.quarantined or context.tables.exists(quarantine):
+            where = beyond(known.positions) if known.positions else None
+            context.tables.replace(quarantine, records.quarantined, where)
+        if known.positions:
+            return progress, context.tables.append(prepared, records.prepared, note=progress.note())
+        is_reference = context.project.sources[name].kind == "reference"
+        note = content_note(context, name, records.prepared) if is_reference else progress.note()
+        return progress, context.tables.replace(prepared, records.prepared, note=note)
 
 
-def _candidates(cleaned: DataFrame) -> DataFrame:
-    return cleaned.where("size(reasons) = 0 and duplicate is null")
-
-
-def _counts(cleaned: DataFrame) -> dict[str, int]:
-    kinds = {
-        "quarantined": "size(reasons) > 0",
-        "accepted": "size(reasons) = 0 and duplicate is null",
-        LOG_FROM: f"size(reasons) = 0 and duplicate = '{LOG_FROM}'",
-    }
-    found = cleaned.agg(*(F.count_if(F.expr(condition)).alias(kind) for kind, condition in kinds.items())).first()
-    return {kind: int(found[kind]) if found is not None else 0 for kind in kinds}
-
-
-def _marked(cleaned: DataFrame, later: DataFrame, number: int) -> DataFrame:
-    """Return the records that can be used, those by `later` marked as declared duplicates."""
-    usable = cleaned.where("size(reasons) = 0")
-    if number == 0:
-        return usable
-    marks = later.select("partition", "offset", F.lit(UNIQUE_KEY).alias("_rule"))
-    marks = F.broadcast(marks) if number <= _FEW else marks
-    joined = usable.join(marks, ["partition", "offset"], "left")
-    return joined.withColumn("duplicate", F.coalesce("duplicate", "_rule"))
-
-
-def _prepared(project: Project, name: str, usable: DataFrame) -> DataFrame:
-    period = F.expr(f"case when `partition` >= 0 then floor(append_time_ms / {project.view.period_ms}L) end")
-    positions = cast("T.StructType", T.StructType.fromDDL(schema.PREPARED_COLUMNS)).fieldNames()
-    return usable.withColumn("period", period.cast("bigint")).select(
-        *project.sources[name].all_columns, *(F.col(position) for position in positions)
-    )
-
-
-def _quarantined(name: str, cleaned: DataFrame) -> DataFrame:
-    origin = F.when(F.col("partition") < 0, "file").otherwise("log")
-    return cleaned.where("size(reasons) > 0").select(
-        F.lit(name).alias("source"), origin.alias("origin"), "partition", "offset", "append_time_ms", "batch_id",
-        "reasons", F.col("_excerpt").alias("excerpt"),
-    )  # fmt: skip
-
-
-def _account(context: RunContext, report: SourceReport) -> None:
-    """Log the accounts, and refuse them if a record is missing or counted twice."""
+def _tell(context: RunContext, report: SourceReport) -> None:
     context.log.info("source prepared", **vars(report))
     if report.across_partitions or report.repeated:
         context.log.warning(
-            "copies on several partitions, or repeated positions",
+            "one unique key on several partitions, or repeated positions",
             source=report.source,
             across_partitions=report.across_partitions,
             repeated=report.repeated,
-        )
-    placed = report.accepted + report.quarantined + report.duplicates
-    if placed != report.raw:
-        raise DataError(
-            f"source {report.source}: expected raw = accepted + quarantined + duplicates, found {report.raw} and "
-            f"{report.accepted} + {report.quarantined} + {report.duplicates}; run the preparation again, and if it "
-            f"stays, look for two processes that write {schema.raw(report.source)}"
         )

@@ -1,4 +1,4 @@
-"""What a raw table holds, seen in one pass before it is read: how many records, and which CSV headers."""
+"""What a raw table holds that is new, seen in one pass before it is read: how many records, and which CSV headers."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from pyspark.sql import functions as F  # noqa: N812 - as Spark's own documentation names it
 
+from batch_layer.preparation.progress import Progress, beyond
 from lambda_core.errors import DataError
 from lambda_core.schemas.tables import RAW_SCHEMA, raw
 
@@ -20,12 +21,13 @@ MOST_HEADERS = 200
 
 @dataclass(frozen=True)
 class Survey:
-    """A raw table's records, each position once.
+    """A raw table's records beyond some positions, each position once.
 
     Attributes:
         frame: one row a record.
         records: how many these are.
-        repeated: how many more rows the table has, whose position was there before.
+        repeated: how many rows of the whole table have a position that was there before.
+        positions: partition -> the offset that follows its last record; files are partition -1.
         headers: the distinct headers of CSV files.
         objects: whether there may be records without a header, which are JSON objects.
     """
@@ -33,26 +35,35 @@ class Survey:
     frame: DataFrame
     records: int
     repeated: int
+    positions: dict[int, int]
     headers: tuple[str, ...]
     objects: bool
 
 
-def survey(context: RunContext, source_name: str) -> Survey:
-    """Return what a source's raw table holds; no records for a topic from which none came yet.
+def survey(context: RunContext, source_name: str, known: Progress) -> Survey:
+    """Return what a source's raw table holds beyond what is known; no records for a topic from which none came yet.
+
+    The table is pinned to its version, so that what comes meanwhile is the next survey's.
 
     Raises:
         SchemaError: when a source with files was never ingested.
         DataError: when its files have more different headers than a source can mean.
     """
-    frame = _raw(context, source_name)
+    whole = _raw(context, source_name)
+    frame = whole.where(beyond(known.positions))
     # Only the log can bring a position twice, when its raw writer begins anew; files are numbered under a lock.
     of_log = F.when(F.col("partition") >= 0, F.col("offset"))
     counted = frame.groupBy("partition", "header").agg(
-        F.count(F.lit(1)).alias("rows"), F.count_distinct(of_log).alias("positions")
+        F.count(F.lit(1)).alias("rows"),
+        F.count_distinct(of_log).alias("positions"),
+        F.max("offset").alias("last"),
     )
     found = counted.limit(MOST_HEADERS * 100).collect()  # one row a partition and header
     rows = sum(row["rows"] for row in found)
-    repeated = sum(row["rows"] - row["positions"] for row in found if row["partition"] >= 0)
+    again = sum(row["rows"] - row["positions"] for row in found if row["partition"] >= 0)
+    ends: dict[int, int] = {}
+    for row in found:
+        ends[row["partition"]] = max(ends.get(row["partition"], 0), row["last"] + 1)
     shapes = dict.fromkeys(row["header"] for row in found)
     headers = tuple(header for header in shapes if header is not None)
     if len(headers) > MOST_HEADERS:
@@ -60,12 +71,15 @@ def survey(context: RunContext, source_name: str) -> Survey:
             f"source {source_name}: expected files of at most {MOST_HEADERS} different headers, found {len(headers)}; "
             f"files of different kinds are different sources"
         )
-    once = frame.dropDuplicates(["partition", "offset"]) if repeated else frame
-    return Survey(once, rows - repeated, repeated, headers, objects=None in shapes or not shapes)
+    once = frame.dropDuplicates(["partition", "offset"]) if again else frame
+    records = rows - again
+    repeated = whole.count() - known.counts.raw - records if known.positions else again  # Delta knows its count
+    return Survey(once, records, repeated, ends, headers, objects=None in shapes or not shapes)
 
 
 def _raw(context: RunContext, source_name: str) -> DataFrame:
     source, table = context.project.sources[source_name], raw(source_name)
-    if source.files is None and not context.tables.exists(table):
+    exists = context.tables.exists(table)
+    if source.files is None and not exists:
         return context.spark.createDataFrame([], RAW_SCHEMA)
-    return context.tables.read(table)
+    return context.tables.read(table, context.tables.version(table) if exists else None)

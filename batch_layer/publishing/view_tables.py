@@ -131,7 +131,8 @@ def check_accounts(context: RunContext, one: Prepared, horizon: int) -> dict[str
     if counted["raw"] != counted["prepared"]:
         raise GuardError(
             f"publish: expected every raw record of {one.source} before period {horizon} to be prepared or quarantined, "
-            f"found {counted['raw']} raw and {counted['prepared']} of the others; run preparation, then publish again"
+            f"found {counted['raw']} raw and {counted['prepared']} of the others; run preparation (with --full, if that adds "
+            "nothing), then publish again"
         )
     return counted
 

@@ -30,12 +30,17 @@ def run(
     since: Annotated[
         str | None, typer.Option(help="training_rows, scoring: only what asked from this moment on (ISO 8601, UTC).")
     ] = None,
+    *,
+    full: Annotated[
+        bool, typer.Option("--full", help="preparation: prepare all records anew, not only new ones.")
+    ] = False,
 ) -> None:
     """Run stages in one Spark session; each leaves a line in the audit trail."""
     unknown = [name for name in stages or [] if name not in STAGES]
     if unknown:
         raise typer.BadParameter(f"expected one of {', '.join(STAGES)}; found {', '.join(unknown)}")
     part = [word for name in source or [] for word in ("--source", name)] + (["--since", since] if since else [])
+    part += ["--full"] if full else []
     raise typer.Exit(job.main([*(stages or []), *part]))
 
 

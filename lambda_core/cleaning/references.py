@@ -38,8 +38,10 @@ def read_references(context: RunContext, *source_names: str) -> dict[str, DataFr
     return {name: _counting(context, name) for name in references_of(context.project, *source_names)}
 
 
-def reference_hashes(context: RunContext) -> dict[str, str]:
-    """Return 16 hexadecimal digits for the content of each reference that any lookup joins, by its name.
+def reference_hashes(context: RunContext, *source_names: str) -> dict[str, str]:
+    """Return 16 hexadecimal digits for the content of each reference that lookups join, by its name.
+
+    Of all sources' lookups, or of the named ones'.
 
     A table that was written with a note of its content is not read. Else rows are hashed and brought together on the
     executors, whatever their order, batch or position; the driver sees only the hash.
@@ -47,7 +49,7 @@ def reference_hashes(context: RunContext) -> dict[str, str]:
     Raises:
         SchemaError: when a reference was never prepared.
     """
-    joined = sorted(references_of(context.project, *context.project.sources))
+    joined = sorted(references_of(context.project, *(source_names or context.project.sources)))
     return {name: _noted(context, name) or _content(_counting(context, name)) for name in joined}
 
 

@@ -15,7 +15,7 @@ from lambda_core.features.groups import Feature, FeatureGroup, Slot
 from lambda_core.features.keys import KEY_ENCODING
 from lambda_core.features.windows import Window, format_duration
 
-__all__ = ["Definition", "Feature", "FeatureGroup", "Slot", "compile_definition", "digest"]
+__all__ = ["Definition", "Feature", "FeatureGroup", "Slot", "compile_definition", "digest", "meaning"]
 
 STATE_FORMAT = 1
 """Version of the states' encoding in tables, topics and Redis; part of every definition id."""
@@ -67,7 +67,7 @@ def compile_definition(project: Project, references: dict[str, str] | None = Non
     groups = {name: _compile_group(project, name) for name in project.feature_groups}
     _each_name_once(groups)
     declared = {
-        "sources": {name: _meaning(source) for name, source in project.sources.items() if source.kind == "event"},
+        "sources": {name: meaning(source) for name, source in project.sources.items() if source.kind == "event"},
         "entities": {name: entity.keys for name, entity in project.entities.items()},
         "groups": {
             name: [
@@ -91,7 +91,7 @@ def digest(declared: Any) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def _meaning(source: Source) -> dict[str, Any]:
+def meaning(source: Source) -> dict[str, Any]:
     """Return what of a source decides how its records are read: not its descriptions, files or expectations."""
     declared = source.model_dump(mode="json", exclude={"description", "owner", "files", "expectations", "known_by"})
     for columns in ("columns", "derive"):

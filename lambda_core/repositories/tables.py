@@ -34,7 +34,9 @@ class TableRepository(Protocol):
         """Return the table as it is now, or as it was at a version."""
         ...
 
-    def append(self, name: str, frame: DataFrame, transaction: Transaction | None = None) -> int:
+    def append(
+        self, name: str, frame: DataFrame, transaction: Transaction | None = None, note: str | None = None
+    ) -> int:
         """Add the frame's rows, at most once a transaction; return the table's version."""
         ...
 
@@ -88,10 +90,19 @@ class DeltaTables:
             reader = reader.option("versionAsOf", version)
         return reader.load(str(self.path(name)))
 
-    def append(self, name: str, frame: DataFrame, transaction: Transaction | None = None) -> int:
-        """Add the frame's rows, at most once a transaction; return the table's version."""
+    def append(
+        self, name: str, frame: DataFrame, transaction: Transaction | None = None, note: str | None = None
+    ) -> int:
+        """Add the frame's rows, at most once a transaction; return the table's version.
+
+        Args:
+            name: the table.
+            frame: the rows.
+            transaction: whose rows these are; None adds them in any case.
+            note: what is to be known of the new version without reading the table.
+        """
         with self.lock(name):
-            writer = self._writer(name, frame).mode("append")
+            writer = self._writer(name, frame, note).mode("append")
             if transaction is not None:
                 application, number = transaction
                 writer = writer.option("txnAppId", application).option("txnVersion", number)
@@ -108,9 +119,7 @@ class DeltaTables:
             note: what is to be known of this version without reading the table.
         """
         with self.lock(name):
-            writer = self._writer(name, frame).mode("overwrite")
-            if note is not None:
-                writer = writer.option("userMetadata", note)
+            writer = self._writer(name, frame, note).mode("overwrite")
             if where is None or not self.exists(name):
                 writer = writer.option("overwriteSchema", "true")
             else:
@@ -118,11 +127,11 @@ class DeltaTables:
             writer.save(str(self.path(name)))
             return self.version(name)
 
-    def _writer(self, name: str, frame: DataFrame) -> DataFrameWriter:
+    def _writer(self, name: str, frame: DataFrame, note: str | None) -> DataFrameWriter:
         writer, pruned_by = frame.write.format("delta"), [column for column in _PRUNED_BY if column in frame.columns]
         if pruned_by and not self.exists(name):
             writer = writer.option("delta.dataSkippingStatsColumns", ",".join(f"`{column}`" for column in pruned_by))
-        return writer
+        return writer if note is None else writer.option("userMetadata", note)
 
     def version(self, name: str) -> int:
         """Return the table's current version."""

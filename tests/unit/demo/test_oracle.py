@@ -32,8 +32,8 @@ from tests.laws.worlds import (
 
 CONF = Path(__file__).resolve().parents[3] / "conf" / "flights"
 NOW_MS = 1_800_000_000_000
-MINUTE_MS = 60_000
-HORIZON = NOW_MS // MINUTE_MS + 1
+SHIPPED_PERIOD_MS = declared.read(CONF, "departure").period_ms
+HORIZON = NOW_MS // SHIPPED_PERIOD_MS + 1
 TIGHT = 1
 SCHEMA = {
     "value": pl.Binary,
@@ -139,7 +139,7 @@ def log(source: str, future: pl.DataFrame) -> list[tuple]:
     for place, value in enumerate([*values, b"{", b"[1]", b'{"year": "x"}']):
         partition = draw.randrange(2)
         for _ in range(2 if place % 50 == 7 else 1):
-            append_ms = NOW_MS + place * 3 * MINUTE_MS // 20
+            append_ms = NOW_MS + place * 3 * SHIPPED_PERIOD_MS // 20
             rows.append((value, None, "log", partition, offsets[partition], append_ms))
             offsets[partition] += 1
     return rows
@@ -170,7 +170,7 @@ def seen(oracle, group, event, reach):
     rows = []
     for row in oracle.rows[group.source]:
         counts = row["reason"] is None and row["duplicate"] is None
-        batch = row["origin_kind"] == "file" or row["append_ms"] // MINUTE_MS < reach.horizon
+        batch = row["origin_kind"] == "file" or row["append_ms"] // SHIPPED_PERIOD_MS < reach.horizon
         applied = row["offset"] <= reach.positions.get(row["partition"], -1)
         same = entity is not None and "|".join(str(row[key]) for key in group.keys) == entity
         if counts and (batch or applied) and same:
@@ -200,7 +200,7 @@ def brute_edge(oracle, group, event, reach, ring):
     """The values by the rule of the right edge, and whether the answer must say so: one view, one tile at a time."""
     views = {}
     for batch, row in seen(oracle, group, event, reach):
-        views.setdefault("batch" if batch else row["append_ms"] // MINUTE_MS, []).append(row)
+        views.setdefault("batch" if batch else row["append_ms"] // SHIPPED_PERIOD_MS, []).append(row)
     t_ms, values, edge = event["event_ms"], {}, False
     for feature in group.features:
         start = (t_ms - feature.length_ms) - (t_ms - feature.length_ms) % feature.hop_ms
@@ -440,7 +440,7 @@ def test_vectors_differ_from_training_rows_only_by_what_was_in_flight(oracle, as
 
 def test_a_wrong_training_row_has_no_excuse(oracle, asked):
     event, place, reaches = asked[0]
-    seen_all = {name: Reach(NOW_MS // MINUTE_MS, {0: 10**6, 1: 10**6}) for name in reaches}
+    seen_all = {name: Reach(NOW_MS // SHIPPED_PERIOD_MS, {0: 10**6, 1: 10**6}) for name in reaches}
     rows = training_rows(oracle, asked).with_columns(arrivals_by_carrier__gained_mean_7d=pl.lit(0.5))
     found = compare_training(oracle, [score(oracle, event, place, seen_all)], rows)
 

@@ -72,6 +72,7 @@ def test_it_ends_with_the_commands_to_go_on_with(sound):
             "without a view",
         ),
         ({"kills": ["speed after 3 of 9 messages"], "duplicated_updates": 0}, "no update came twice"),
+        ({"views": 1, "views_at_least": 2}, "expected 2 batch views published"),
         ({"comparison": Comparison(vectors_compared=9, from_both_views=9, edge_against_rule=1)}, "against its rule"),
         ({"comparison": Comparison()}, "no scored vector"),
         ({"comparison": Comparison(vectors_compared=10, from_both_views=8)}, "both views"),

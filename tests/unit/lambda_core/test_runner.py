@@ -33,7 +33,7 @@ class MemoryTables:
     def read(self, name, version=None):
         return (name, version)
 
-    def append(self, name, frame, transaction=None):
+    def append(self, name, frame, transaction=None, note=None):
         return self.replace(name, frame)
 
     def replace(self, name, frame, where=None, note=None):

@@ -21,15 +21,16 @@ def source(horizon_ms: int, kind: str = "event") -> Source:
 
 
 def later_by_hand(records: list[Record], horizon_ms: int) -> set[tuple[int, int]]:
-    kept: dict[str, int] = {}
+    kept: dict[tuple[str, int], int] = {}
     later = set()
     for unique_id, partition, offset, append_ms in sorted(records, key=lambda record: record[1:3]):
         if unique_id is None:
             continue
-        if unique_id in kept and append_ms - kept[unique_id] <= horizon_ms:
+        key = (unique_id, partition)
+        if key in kept and append_ms - kept[key] <= horizon_ms:
             later.add((partition, offset))
         else:
-            kept[unique_id] = append_ms
+            kept[key] = append_ms
     return later
 
 
@@ -41,11 +42,15 @@ def superseded_by_hand(records: list[Record]) -> set[tuple[int, int]]:
     return {record[1:3] for record in records if record[0] is not None and best[record[0]] != record}
 
 
-def found(spark, declared: Source, records: list[Record]) -> set[tuple[int, int]]:
-    frame = spark.createDataFrame(
+def framed(spark, records: list[Record]):
+    return spark.createDataFrame(
         records, "unique_id string, `partition` int, `offset` bigint, append_time_ms bigint"
     ).repartition(3)
-    rows = later_copies(declared, frame).collect()
+
+
+def found(spark, declared: Source, records: list[Record], before: list[Record] | None = None) -> set[tuple[int, int]]:
+    known = None if before is None else framed(spark, before)
+    rows = later_copies(declared, framed(spark, records), known).where("later").collect()
     assert len(rows) == len({(row["partition"], row["offset"]) for row in rows})
     return {(row["partition"], row["offset"]) for row in rows}
 
@@ -81,10 +86,26 @@ def test_the_horizon_itself_is_inside_and_counts_from_the_copy_last_kept(spark):
     assert found(spark, source(60), records) == {(0, 1), (0, 3)}
 
 
-def test_files_come_before_the_log_and_clocks_may_step_back(spark):
+def test_what_comes_later_is_judged_by_what_was_kept_before(spark):
+    records, horizon_ms = drawn(4), 90
+    draw = random.Random(4)
+    cut = {partition: draw.randrange(200, 1500) for partition in (-1, 0, 1)}
+    early = [record for record in records if record[2] < cut[record[1]]]
+    late = [record for record in records if record[2] >= cut[record[1]]]
+    dropped = later_by_hand(early, horizon_ms)
+    before = [record for record in early if record[1:3] not in dropped]
+
+    again = found(spark, source(horizon_ms), late, before)
+
+    assert dropped | again == later_by_hand(records, horizon_ms)
+    assert len(again) > 100
+    assert again != later_by_hand(late, horizon_ms)
+
+
+def test_each_partition_is_judged_for_itself_and_clocks_may_step_back(spark):
     records = [("a", 0, 0, 50), ("a", -1, 7, 100), ("b", 0, 1, 100), ("b", 0, 2, 10)]
 
-    assert found(spark, source(60), records) == {(0, 0), (0, 2)}
+    assert found(spark, source(60), records) == {(0, 2)}
 
 
 def test_a_thousand_copies_of_one_key_are_one_record(spark):
@@ -93,10 +114,17 @@ def test_a_thousand_copies_of_one_key_are_one_record(spark):
     assert len(found(spark, source(5000), records)) == 999
 
 
-def test_copies_on_several_partitions_are_told(spark):
-    records = [("a", 0, 0, 0), ("a", 1, 5, 0), ("b", 1, 6, 0), ("b", 1, 7, 0)]
-    frame = spark.createDataFrame(records, "unique_id string, `partition` int, `offset` bigint, append_time_ms bigint")
+def test_a_key_that_several_partitions_hold_is_told_once_whenever_its_records_come(spark):
+    before = [("c", 0, 1, 0), ("d", 0, 2, 0), ("d", 1, 2, 0)]
+    records = [("a", 0, 3, 0), ("a", 1, 5, 0), ("a", 1, 6, 0), ("b", 1, 7, 0), ("b", 1, 8, 0), ("c", 1, 9, 0)]
+    records += [("d", 1, 10, 0), ("d", 2, 10, 0)]
 
-    rows = {(row["partition"], row["offset"]): row["across"] for row in later_copies(source(60), frame).collect()}
+    told = later_copies(source(60), framed(spark, records), framed(spark, before)).collect()
 
-    assert rows == {(1, 5): True, (1, 7): False}
+    assert {(row["partition"], row["offset"]): (row["later"], row["across"]) for row in told} == {
+        (0, 3): (False, True),
+        (1, 6): (True, False),
+        (1, 8): (True, False),
+        (1, 9): (False, True),
+        (1, 10): (True, False),
+    }

@@ -2,8 +2,9 @@
 
 1. *Begin*: the handler tells where to go on, from what is kept beside the data; the log goes back there.
 2. *Poll* what has come, at most a batch; nothing is fetched beyond the client's bounded queue meanwhile.
-3. *Process* all of it. When this raises, nothing is kept, and the next step begins again from what is kept.
-4. *Keep* the next positions. A failure here repeats the batch, which the fence (or the prediction id) drops.
+3. *Look* whether what was found at the begin still holds: after the poll, so that it holds for all that was polled.
+4. *Process* all of it. When this raises, nothing is kept, and the next step begins again from what is kept.
+5. *Keep* the next positions. A failure here repeats the batch, which the fence (or the prediction id) drops.
 
 The loop knows neither Kafka nor Redis; it is given a log and a handler.
 """
@@ -54,7 +55,7 @@ class Handler(Protocol):
         ...
 
     def is_current(self) -> bool:
-        """Tell whether what `begin` found still holds; False begins again."""
+        """Tell whether what `begin` found still holds, after every poll; False throws it away and begins again."""
         ...
 
     def process(self, records: Sequence[Record]) -> None:
@@ -78,9 +79,11 @@ class Worker:
     def step(self) -> int | None:
         """Process at most one batch; return its number of records, None when it was too early to begin."""
         begun, self._begun = self._begun, False  # until all of it is done: whatever happens in between begins again
-        if not (begun and self._handler.is_current()) and not self._begin():
+        if not begun and not self._begin():
             return None
         records = self._log.poll(self._max_batch, POLL_S)
+        if not self._handler.is_current():
+            return 0
         if records:
             self._handler.process(records)
             self._handler.keep({record.partition: record.offset + 1 for record in records})

@@ -6,11 +6,13 @@
 4. Pack and write every entity's batch value under the new generation, between two notes that a Redis which is emptied or
    goes back in time loses; nothing reads it yet.
 5. Read all of it back: as many keys, and the same contents.
-6. Ask the broker again: everything before the horizon is still covered.
-7. Record the publication, the definition, and, for a new epoch, its mark.
-8. Flip the pointer, if it is still the one of step 1, and the note of step 4 is there. What was current is now the
-   previous one.
-9. Let go of what neither of them names.
+6. Announce the view: from now on a merge worker notes what still appears before its horizon as late.
+7. Ask the broker again: everything before the horizon is still covered. What appeared behind what was prepared, with an
+   append time before the horizon all the same, is noted as late here.
+8. Record the publication, the definition, and, for a new epoch, its mark.
+9. Flip the pointer, if it is still the one of step 1, the note of step 4 is there and the view is the one announced. What
+   was current is now the previous one.
+10. Let go of what neither of them names.
 
 The steps over tables are jobs, and others' (`ViewTables`); what goes to Redis, and when, is all here, so that the
 simulation of the merge publishes by this very code.
@@ -27,14 +29,16 @@ from batch_layer.publishing.view_tables import SparkViewTables
 from lambda_core.errors import GuardError, StoreError
 from lambda_core.repositories.pointers import PointerRepository
 from lambda_core.repositories.record_store import DefinitionStore
-from lambda_core.repositories.store import answering
+from lambda_core.repositories.store import Script, answering, call_all
 from lambda_core.views.pointer import Pointer, Published
+from lambda_core.views.script import LATE, Scripts
 
 if TYPE_CHECKING:
     from batch_layer.preparation.tiles import TilesReport
     from batch_layer.publishing.batch_values import Loaded
     from lambda_core.context import RunContext
-    from lambda_core.repositories.log import Topics
+    from lambda_core.repositories.log import LogRecord, Topics
+    from lambda_core.schemas.messages import Update
 
 
 @dataclass(frozen=True)
@@ -45,6 +49,7 @@ class PublicationReport:
         covered: source -> records of the raw table before the horizon, each of them prepared or quarantined.
         loaded: group -> its batch values, as they were read back.
         retired: what was given an expiry.
+        late: records that appeared before the horizon, too late for the view; the next one counts them.
     """
 
     generation: str
@@ -56,6 +61,7 @@ class PublicationReport:
     tiles: dict[str, int]
     loaded: dict[str, Loaded]
     retired: dict[str, int]
+    late: int = 0
 
 
 class ViewTables(Protocol):
@@ -89,6 +95,10 @@ class ViewTables(Protocol):
         """Return the content hash of each reference that the definition pins."""
         ...
 
+    def updates(self, source: str, records: list[LogRecord]) -> list[Update]:
+        """Return what records of a source's topic become: one update for each feature group and entity that they have."""
+        ...
+
     def record(self, new: Published, prepared: list[Prepared], tiles: TilesReport, loaded: dict[str, Loaded]) -> None:
         """Record the publication."""
         ...
@@ -119,14 +129,17 @@ def publish(context: RunContext, topics: Topics | None = None, tables: ViewTable
     tiles = tables.build(prepared, horizon)
     loaded = _load(pointers, tables, generation, tiles)
     context.log.info("batch values loaded", keys={group: found.keys for group, found in loaded.items()})
-    _ask_again(context, topics, prepared, horizon)
     new = Published(
         generation=generation,
         horizon=horizon,
         epoch=_epoch(context, before, tables),
         raw_versions={one.source: one.versions["raw"] for one in prepared if "raw" in one.versions},
         lookback_from_ms=tiles.lookback_from_ms,
+        positions={one.source: one.positions for one in prepared if one.topic is not None},
     )
+    pointers.announce(new)
+    _ask_again(context, topics, prepared, horizon)
+    late = _note_late(context, topics, tables, new)
     tables.record(new, prepared, tiles, loaded)
     DefinitionStore(context.redis, context.keys).put_definition(new.definition_id, tables.references())
     with answering(context.redis):
@@ -144,6 +157,7 @@ def publish(context: RunContext, topics: Topics | None = None, tables: ViewTable
         tiles=tiles.tiles,
         loaded=loaded,
         retired=retire(context.redis, context.keys, context.definition, pointer),
+        late=late,
     )
 
 
@@ -192,6 +206,27 @@ def _ask_again(context: RunContext, topics: Topics | None, prepared: list[Prepar
             f"publish: expected everything before period {horizon} to be covered still, found records that came later: "
             f"{'; '.join(late)}; nothing was flipped: prepare and publish again, and look at the brokers' clocks"
         )
+
+
+def _note_late(context: RunContext, topics: Topics | None, tables: ViewTables, new: Published) -> int:
+    """Note what appeared behind what was prepared with an append time before the horizon; return how many records.
+
+    What appears from now on is noted by whoever merges it, since the view was announced.
+    """
+    before_ms, count = new.horizon * context.project.view.period_ms, 0
+    updates: list[Update] = []
+    for source, positions in new.positions.items():
+        topic = context.project.sources[source].topic
+        if topics is None or topic is None or not topics.ids([topic]):
+            continue
+        found = topics.stamped_before(topic, positions, before_ms)
+        count += len(found)
+        for record in found:
+            context.log.warning("record appeared before the horizon", source=source, position=record[:2])
+        updates += tables.updates(source, found) if found else []
+    calls = Scripts(context.definition, context.keys, new.epoch).late_calls(updates)
+    call_all(context.redis, Script(context.redis, LATE), calls)
+    return count
 
 
 def _epoch(context: RunContext, before: Pointer | None, tables: ViewTables) -> str:

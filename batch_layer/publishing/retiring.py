@@ -41,8 +41,7 @@ def retire(client: redis.Redis, keys: Keyspace, definition: Definition, pointer:
 
 def _named(pointer: Pointer) -> tuple[set[str], set[str]]:
     """Return the generations and the epochs that the pointer names."""
-    published = [pointer.current, *([pointer.previous] if pointer.previous else [])]
-    return {one.generation for one in published}, {one.epoch for one in published}
+    return {one.generation for one in pointer.views}, {one.epoch for one in pointer.views}
 
 
 def _old_values(client: redis.Redis, keys: Keyspace, pointer: Pointer) -> Iterator[str]:
@@ -56,7 +55,7 @@ def _old_values(client: redis.Redis, keys: Keyspace, pointer: Pointer) -> Iterat
 
 def _old_epochs(client: redis.Redis, keys: Keyspace, pointer: Pointer) -> Iterator[str]:
     _, epochs = _named(pointer)
-    for kind in "siu":
+    for kind in "siul":
         for key in _scan(client, f"{keys.entity_prefix}*}}:{kind}:*"):
             if key.rsplit("}:", 1)[1].split(":")[1] not in epochs:
                 yield key
@@ -65,11 +64,10 @@ def _old_epochs(client: redis.Redis, keys: Keyspace, pointer: Pointer) -> Iterat
 def _release(client: redis.Redis, keys: Keyspace, definition: Definition, pointer: Pointer) -> int:
     """Let go of the periods of the current epoch that both views cover."""
     epoch = pointer.current.epoch
-    calls = Scripts(definition, keys, epoch, pointer.retained_horizon())
+    calls = Scripts(definition, keys, epoch, pointer.retained_horizon(), pointer.views)
     script, released = Script(client, RELEASE), 0
-    tags = (
-        key[len(keys.entity_prefix) :].split("}:", 1)[0] for key in _scan(client, f"{keys.entity_prefix}*}}:i:{epoch}")
-    )
+    found = (key for kind in "il" for key in _scan(client, f"{keys.entity_prefix}*}}:{kind}:{epoch}"))
+    tags = (key[len(keys.entity_prefix) :].split("}:", 1)[0] for key in found)
     known = (tag.split(":", 1) for tag in tags if tag.split(":", 1)[0] in definition.groups)
     while chunk := list(islice(known, _AT_ONCE)):
         sent = [calls.release_call(group, entity, LIFE_SECONDS) for group, entity in chunk]

@@ -10,9 +10,13 @@ from pyspark.sql import functions as F  # noqa: N812 - as Spark's own documentat
 from batch_layer.preparation.tiles import Selection, TilesReport, build_tiles
 from batch_layer.publishing.batch_values import BatchValues, Loaded
 from batch_layer.publishing.horizon import Prepared
-from lambda_core.cleaning.references import reference_hashes
+from lambda_core.cleaning.clean import clean
+from lambda_core.cleaning.reading import read_fields
+from lambda_core.cleaning.references import read_references, reference_hashes
 from lambda_core.errors import GuardError
+from lambda_core.features.states_sql import updates_frame
 from lambda_core.schemas import tables
+from lambda_core.schemas.messages import Update
 from lambda_core.spark import side_by_side
 
 if TYPE_CHECKING:
@@ -21,6 +25,7 @@ if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
 
     from lambda_core.context import RunContext
+    from lambda_core.repositories.log import LogRecord
     from lambda_core.views.pointer import Published
 
 
@@ -80,6 +85,15 @@ class SparkViewTables:
     def references(self) -> dict[str, str]:
         """Return the content hash of each reference that the definition pins."""
         return reference_hashes(self._context)
+
+    def updates(self, source: str, records: list[LogRecord]) -> list[Update]:
+        """Return what records of a source's topic become, by the reading and cleaning that every record goes through."""
+        context, declared = self._context, self._context.project.sources[source]
+        columns = "`partition` int, `offset` bigint, append_time_ms bigint, value binary"
+        fields = read_fields(declared, context.spark.createDataFrame(records, columns))
+        cleaned = clean(context.project, source, fields, read_references(context, source))
+        rows = updates_frame(context.definition, source, cleaned).collect()  # few: clocks stepped back for them
+        return [Update(**row.asDict()) for row in rows]
 
     def record(self, new: Published, prepared: list[Prepared], tiles: TilesReport, loaded: dict[str, Loaded]) -> None:
         """Record the publication."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -22,6 +22,10 @@ MAX_MESSAGE_BYTES = 1_000_000
 _ANSWER_S = 10.0
 _QUIET = {"log_level": 0}
 """The client's own log is off: what it would say comes back as an error, and is said once, with what to do."""
+
+
+LogRecord = tuple[int, int, int, bytes]
+"""Partition, offset, append time in milliseconds and value of a record."""
 
 
 class Topics(Protocol):
@@ -45,6 +49,10 @@ class Topics(Protocol):
 
     def at_time(self, topic: str, moment_ms: int) -> dict[int, int | None]:
         """Return partition -> offset of the first record appended at or after the moment; None where there is none."""
+        ...
+
+    def stamped_before(self, topic: str, positions: Mapping[int, int], moment_ms: int) -> list[LogRecord]:
+        """Return the records from these offsets on (0 where none is given) whose append time lies before the moment."""
         ...
 
 
@@ -102,6 +110,31 @@ class KafkaTopics:
         """Return partition -> offset of the first record appended at or after the moment; None where there is none."""
         found = self._offsets(topic, OffsetSpec.for_timestamp(moment_ms))
         return {partition: None if offset < 0 else offset for partition, offset in found.items()}
+
+    def stamped_before(self, topic: str, positions: Mapping[int, int], moment_ms: int) -> list[LogRecord]:
+        """Return the records from these offsets on (0 where none is given) whose append time lies before the moment.
+
+        Reads up to the ends that the partitions have now.
+        """
+        begins, ends = self.begins(topic), self.ends(topic)
+        starts = {partition: max(begins[partition], positions.get(partition, 0)) for partition in ends}
+        left = {partition for partition, end in ends.items() if starts[partition] < end}
+        if not left:
+            return []
+        found: list[LogRecord] = []
+        with (
+            kafka_errors(self._servers),
+            closing(consumer(self._servers, topic, {p: starts[p] for p in left})) as reading,
+        ):
+            while left:
+                for message in reading.consume(10_000, self._answer_s):
+                    if message.error() is not None:
+                        raise ck.KafkaException(message.error())
+                    partition, offset, append_ms = message.partition(), message.offset(), message.timestamp()[1]
+                    if append_ms < moment_ms and offset < ends[partition]:
+                        found.append((partition, offset, append_ms, message.value() or b""))
+                left -= {p.partition for p in reading.position(reading.assignment()) if p.offset >= ends[p.partition]}
+        return found
 
     def _wait_until_known(self, topics: Sequence[str]) -> None:
         """Wait until the brokers tell of topics that were just made: they learn of them a moment later."""
@@ -162,6 +195,15 @@ class MemoryTopics:
             partition: next((place for place, time_ms in enumerate(times) if time_ms >= moment_ms), None)
             for partition, times in self.records[topic].items()
         }
+
+    def stamped_before(self, topic: str, positions: Mapping[int, int], moment_ms: int) -> list[LogRecord]:
+        """Return the records from these offsets on whose append time lies before the moment; they have no values."""
+        return [
+            (partition, offset, time_ms, b"")
+            for partition, times in self.records[topic].items()
+            for offset, time_ms in enumerate(times)
+            if offset >= positions.get(partition, 0) and time_ms < moment_ms
+        ]
 
 
 def producer(servers: str) -> Any:

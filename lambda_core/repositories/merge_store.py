@@ -9,13 +9,14 @@ from lambda_core.repositories.store import Script, call_all
 from lambda_core.views.script import MERGE, Scripts
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Sequence
 
     import redis
 
     from lambda_core.features.definition import Definition
     from lambda_core.schemas.messages import Update
     from lambda_core.views.keyspace import Keyspace
+    from lambda_core.views.pointer import Published
 
 
 @dataclass(frozen=True)
@@ -25,12 +26,14 @@ class MergeCounts:
     Attributes:
         applied: counted in a period's hash. fenced: applied before. duplicates: later copies of a unique key.
         dropped: of periods that the current and the previous batch view hold.
+        late: of periods that a view closed without them, whatever became of them beside.
     """
 
     applied: int = 0
     fenced: int = 0
     duplicates: int = 0
     dropped: int = 0
+    late: int = 0
 
     def __add__(self, other: MergeCounts) -> MergeCounts:
         return MergeCounts(
@@ -38,6 +41,7 @@ class MergeCounts:
             self.fenced + other.fenced,
             self.duplicates + other.duplicates,
             self.dropped + other.dropped,
+            self.late + other.late,
         )
 
 
@@ -55,18 +59,24 @@ class MergeStore:
         self._script = Script(client, MERGE)
         self._script.load()
 
-    def apply(self, epoch: str, updates: Iterable[Update], first_period: int = 0) -> MergeCounts:
+    def apply(
+        self, epoch: str, updates: Sequence[Update], first_period: int = 0, views: Sequence[Published] = ()
+    ) -> MergeCounts:
         """Apply updates, given in the order of the log, in one round trip of atomic, fenced calls.
 
-        `first_period` is the first one retained (`Pointer.retained_horizon`).
+        Args:
+            epoch: where to.
+            updates: of this definition.
+            first_period: the first one retained (`Pointer.retained_horizon`).
+            views: those by which an update may be late (`Scripts.views`).
 
         Raises:
             EpochError: when this Redis does not hold the epoch: stop applying.
             StoreError: when any reply is an error or missing. What was applied before it is fenced when sent again.
         """
-        calls = Scripts(self._definition, self._keys, epoch, first_period).merge_calls(updates)
-        replies = call_all(self._client, self._script, calls)
-        counts = MergeCounts()
+        scripts = Scripts(self._definition, self._keys, epoch, first_period, views)
+        replies = call_all(self._client, self._script, scripts.merge_calls(updates))
+        counts = MergeCounts(late=sum(map(scripts.is_late, updates)) if views else 0)
         for reply in replies:
             counts += MergeCounts(*reply)
         return counts

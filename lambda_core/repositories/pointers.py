@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from redis.exceptions import RedisError
 
 from lambda_core.errors import PointerMovedError, StoreError
 from lambda_core.repositories.store import answering
-from lambda_core.views.pointer import Pointer
+from lambda_core.views.pointer import Pointer, Published
 
 if TYPE_CHECKING:
     import redis
@@ -17,10 +17,11 @@ if TYPE_CHECKING:
 
 _COMPARE_AND_SET = """
 if KEYS[2] and redis.call('GET', KEYS[2]) ~= 'written' then return -1 end
+if KEYS[3] and redis.call('GET', KEYS[3]) ~= ARGV[3] then return -2 end
 local found = redis.call('GET', KEYS[1])
 if (found or '') ~= ARGV[1] then return 0 end
 redis.call('SET', KEYS[1], ARGV[2])
-if KEYS[2] then redis.call('DEL', KEYS[2]) end
+if KEYS[2] then redis.call('DEL', KEYS[2], KEYS[3]) end
 return 1
 """
 _LOADING_SECONDS = 86_400
@@ -66,28 +67,45 @@ class PointerRepository:
         if not noted:
             raise _emptied(generation)
 
+    def announce(self, new: Published) -> None:
+        """Say which view is about to be flipped to: from now on, what appears before its horizon is noted as late."""
+        with answering(self._client):
+            self._client.set(self._keys.coming, new.encode(), ex=_LOADING_SECONDS)
+
+    def coming(self) -> Published | None:
+        """Return the view that was announced and not flipped to yet. Asked for before the pointer, either names it."""
+        with answering(self._client):
+            found = cast("bytes | None", self._client.get(self._keys.coming))
+        return None if found is None else Published.decode(found)
+
     def flip(self, expected: bytes | None, new: Pointer, *, loaded: bool = False) -> None:
         """Make `new` current if the pointer is still `expected`.
 
         Args:
             expected: the pointer's encoding as it was read; None: there was none.
             new: names the view that is to answer, and the one before it.
-            loaded: the new view was loaded for this flip, and has to be noted as written.
+            loaded: the new view was loaded and announced for this flip, and has to be noted as written.
 
         Raises:
-            PointerMovedError: when somebody else moved it in between; nothing is changed then.
+            PointerMovedError: when somebody else moved it, or announced another, in between; nothing is changed then.
             StoreError: when Redis cannot be reached (the flip may or may not have happened), or what was loaded is not
                 all there any more (nothing is changed).
         """
-        keys = [self._key, *([self._keys.loading(new.current.generation)] if loaded else [])]
+        keys = [self._key, *([self._keys.loading(new.current.generation), self._keys.coming] if loaded else [])]
+        values = [expected or b"", new.encode(), *([new.current.encode()] if loaded else [])]
         try:
-            flipped = self._client.eval(_COMPARE_AND_SET, len(keys), *keys, expected or b"", new.encode())
+            flipped = self._client.eval(_COMPARE_AND_SET, len(keys), *keys, *values)
         except RedisError as error:
             raise StoreError(
                 f"pointer {self._key}: the flip had no answer: {error}; read it before going on"
             ) from error
         if flipped == -1:
             raise _emptied(new.current.generation)
+        if flipped == -2:
+            raise PointerMovedError(
+                f"generation {new.current.generation}: expected it to be the one that is announced in {self._keys.coming}, "
+                "found another; nothing was flipped, run it again"
+            )
         if not flipped:
             raise _moved(self._key, expected)
 

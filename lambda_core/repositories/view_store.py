@@ -11,7 +11,7 @@ from lambda_core.errors import EpochError, StoreError
 from lambda_core.repositories.batch_cache import BatchCache
 from lambda_core.repositories.store import Script, address, answering, refused
 from lambda_core.views.packing import BatchValue, unpack
-from lambda_core.views.pointer import Pointer
+from lambda_core.views.pointer import Pointer, Published
 from lambda_core.views.reading import EntityReader
 from lambda_core.views.script import READ
 from lambda_core.views.speed import SpeedHash
@@ -33,16 +33,26 @@ Wanted = tuple[str, str]
 
 @dataclass(frozen=True)
 class EntityViews:
-    """Both views of one (feature group, entity): its batch value, and its periods from the horizon on, ascending."""
+    """Both views of one (feature group, entity): its batch value, and its periods from the horizon on, ascending.
 
+    Attributes:
+        late: records that appeared before some horizon: (partition, period) -> greatest offset.
+    """
+
+    view: Published
     batch: BatchValue | None
     speed: list[SpeedHash]
+    late: dict[tuple[int, int], int] = field(default_factory=dict)
     _readers: list[EntityReader] = field(default_factory=list, repr=False, compare=False)
 
     def reader(self, group: FeatureGroup, entity: str) -> EntityReader:
         """Return what reads these views at any t; the same one for everybody who asks."""
         if not self._readers:
-            self._readers.append(EntityReader(group, entity, self.batch, self.speed))
+            late = any(
+                self.view.misses(group.source, partition, offset, period)
+                for (partition, period), offset in self.late.items()
+            )
+            self._readers.append(EntityReader(group, entity, self.batch, self.speed, late=late))
         return self._readers[0]
 
 
@@ -125,7 +135,8 @@ class ViewStore:
             with answering(self._client):
                 packed = cast("list[bytes | None]", self._client.mget([self._batch_key(o, pointer) for o in wanted]))
         views = {
-            one: EntityViews(unpack(value) if value else None, []) for one, value in zip(wanted, packed, strict=True)
+            one: EntityViews(pointer.current, unpack(value) if value else None, [])
+            for one, value in zip(wanted, packed, strict=True)
         }
         return ViewsRead(pointer, views)
 
@@ -135,7 +146,9 @@ class ViewStore:
         if pointer is None:
             return None
         try:
-            views = {one: EntityViews(self._cache.get(self._batch_key(one, pointer)), []) for one in wanted}
+            views = {
+                one: EntityViews(pointer.current, self._cache.get(self._batch_key(one, pointer)), []) for one in wanted
+            }
         except KeyError:
             return None
         return ViewsRead(pointer, views)
@@ -148,10 +161,9 @@ class ViewStore:
             for one in wanted:
                 # An entity's index and speed hashes share the hash tag of its batch value.
                 batch, periods = self._batch_key(one, pointer), keys.periods(*one, current.epoch)
-                prefix = keys.speed_prefix(*one, current.epoch)
-                pipeline.evalsha(
-                    self._script.sha, 2, batch, periods, prefix, current.horizon, "known" if one in known else ""
-                )
+                late, prefix = keys.late(*one, current.epoch), keys.speed_prefix(*one, current.epoch)
+                arguments = prefix, current.horizon, "known" if one in known else ""
+                pipeline.evalsha(self._script.sha, 3, batch, periods, late, *arguments)
             return pipeline.execute(raise_on_error=False)
 
     def _views(self, one: Wanted, pointer: Pointer, reply: list[Any]) -> EntityViews:
@@ -161,7 +173,8 @@ class ViewStore:
         else:
             batch = unpack(packed) if packed else None
             self._cache.keep(key, batch)
-        return EntityViews(batch, [SpeedHash.decode(_fields(flat)) for _, flat in reply[1:]])
+        late = {_place(name): int(offset) for name, offset in _fields(reply[1]).items()}
+        return EntityViews(pointer.current, batch, [SpeedHash.decode(_fields(flat)) for _, flat in reply[2:]], late)
 
     def _batch_key(self, one: Wanted, pointer: Pointer) -> str:
         return self._keys.batch(*one, pointer.current.generation)
@@ -194,3 +207,8 @@ class ViewStore:
 
 def _fields(flat: list[bytes]) -> dict[bytes, bytes]:
     return dict(zip(flat[::2], flat[1::2], strict=True))
+
+
+def _place(name: bytes) -> tuple[int, int]:
+    partition, _, period = name.partition(b":")
+    return int(partition), int(period)

@@ -85,6 +85,8 @@ class GroupProvenance(msgspec.Struct, frozen=True):
         from_batch, from_speed: whether the view of that side held anything inside the group's windows.
         edge: whether t lay before an event that was already folded (`views.reading`).
         last_event_ms: event time of the newest event seen by this entity in either view; None when there was none.
+        late: whether events of this entity appeared in periods before the horizon after the view had closed them
+            (`views.pointer.Published.misses`): neither view counts these, whatever the positions say; the next one does.
     """
 
     entity: str | None
@@ -93,6 +95,7 @@ class GroupProvenance(msgspec.Struct, frozen=True):
     from_speed: bool = False
     edge: bool = False
     last_event_ms: int | None = None
+    late: bool = False
 
 
 class Answer(msgspec.Struct, frozen=True):

@@ -1,6 +1,7 @@
 """The names of Redis keys. Every key of one (feature group, entity) shares one hash tag, and so one shard.
 
     ms:<project>:pointer                                  what is current (JSON, see `pointer`)
+    ms:<project>:coming                                   the view that is about to be flipped to (JSON, see `pointer`)
     ms:<project>:loading:<generation>                     note of a publication on its way: begun, or written
     ms:<project>:mark                                     epoch mark: the epochs that this Redis holds in full (set)
     ms:<project>:worker:<topic>:<partition>               next offset of the updates topic, by the data written here
@@ -11,6 +12,7 @@
     ms:<project>:{<group>:<entity>}:b:<generation>        batch value (see `packing`)
     ms:<project>:{<group>:<entity>}:s:<epoch>:<period>    speed hash (see `speed`)
     ms:<project>:{<group>:<entity>}:i:<epoch>             index of periods that exist (sorted set)
+    ms:<project>:{<group>:<entity>}:l:<epoch>             late records (hash): <partition>:<period> -> greatest offset
     ms:<project>:{<group>:<entity>}:u:<epoch>             unique keys seen: append time and offset of the copy kept (hash)
 
 An *epoch* is `<definition id>.<rebuild number>`. Entities come escaped (see `features.keys`): no braces, no colons.
@@ -29,6 +31,11 @@ class Keyspace:
     def pointer(self) -> str:
         """Return the key of the view pointer."""
         return f"ms:{self.project}:pointer"
+
+    @property
+    def coming(self) -> str:
+        """Return the key of the view that is about to be flipped to."""
+        return f"ms:{self.project}:coming"
 
     def loading(self, generation: str) -> str:
         """Return the key of the note of a publication that is on its way."""
@@ -71,6 +78,10 @@ class Keyspace:
     def seen(self, group: str, entity: str, epoch: str) -> str:
         """Return the key of the unique keys seen."""
         return f"{self.entity(group, entity)}:u:{epoch}"
+
+    def late(self, group: str, entity: str, epoch: str) -> str:
+        """Return the key of the entity's records that appeared before a published horizon."""
+        return f"{self.entity(group, entity)}:l:{epoch}"
 
     def model(self, model: str) -> str:
         """Return the key of a model's pointer."""

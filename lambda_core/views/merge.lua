@@ -1,18 +1,21 @@
 -- The fenced merge of updates into one period's hash. The rule, and the layout of the hash, is views/speed.py;
 -- one contract test holds both to the same bytes. views/script.py makes the keys and arguments.
 --
--- KEYS: 1 speed hash, 2 index of periods, 3 unique keys seen, 4 epoch mark
+-- KEYS: 1 speed hash, 2 index of periods, 3 unique keys seen, 4 epoch mark, 5 late records
 -- ARGV: 1 epoch, 2 period, 3 first period retained, 4 ring size K, 5 duplicate horizon in ms,
 --       6 MessagePack: {merge plan, hops in ms}
---       7 MessagePack: array of updates {partition, offset, append_ms, event_ms, unique or ""}
+--       7 MessagePack: array of updates {partition, offset, append_ms, event_ms, unique or "", true where it is late}
 --       8 and on: the packed row of each update
 -- Returns {applied, fenced, duplicates, dropped}; raises EPOCH when this Redis does not hold the epoch.
 --
 -- What is before the first period retained is dropped, counted: both views hold it. Its unique keys are remembered, so
 -- that a rebuild that begins one duplicate horizon earlier knows the copies of what it will count.
 --
+-- A late update is one of a period that a view has closed without it (`pointer.Published.misses`): what counts of it is
+-- noted, applied or dropped, so that a reader of that view can tell.
+--
 -- Order of the writes, which is the guarantee: the index first (an indexed period without hash is empty), then the
--- unique keys (with the position of the copy kept, so that the copy itself is no duplicate of itself when it is
+-- late records and the unique keys (with the position of the copy kept, so that the copy itself is no duplicate of itself when it is
 -- re-applied), then, in one HSET, all new values together with the fence that they are guarded by. A call with so many
 -- updates that one HSET cannot hold their fields writes them in turns, each with its own fence.
 
@@ -180,6 +183,7 @@ if #uniques > 0 then
   for place, text in ipairs(redis.call('HMGET', KEYS[3], unpack(uniques))) do kept[uniques[place]] = text end
 end
 local applied, fenced, duplicates, changed = 0, 0, 0, 0
+local late = {}
 
 local function is_duplicate(update)
   if update[5] == '' then return false end
@@ -256,14 +260,23 @@ local function keep_or_fold(partition, offset, event_ms, row)
   changed = changed + 1
 end
 
+local function note_late(update)
+  local name = update[1] .. ':' .. period
+  if update[6] and update[2] > (late[name] or -1) then late[name] = update[2] end
+end
+
 local function remember()
   local seen = {}
+  for name, offset in pairs(late) do
+    local known = redis.call('HGET', KEYS[5], name)
+    if not known or offset > tonumber(known) then redis.call('HSET', KEYS[5], name, string.format('%.0f', offset)) end
+  end
   for unique, own in pairs(kept_now) do
     seen[#seen + 1] = unique
     seen[#seen + 1] = own
   end
   if #seen > 0 then redis.call('HSET', KEYS[3], unpack(seen)) end
-  kept_now = {}
+  kept_now, late = {}, {}
 end
 
 local function write()
@@ -282,7 +295,9 @@ local function write()
 end
 
 if dropping then
-  for _, update in ipairs(updates) do is_duplicate(update) end
+  for _, update in ipairs(updates) do
+    if not is_duplicate(update) then note_late(update) end
+  end
   remember()
   return { 0, 0, 0, #updates }
 end
@@ -296,6 +311,7 @@ for place, update in ipairs(updates) do
       duplicates = duplicates + 1
     else
       applied = applied + 1
+      note_late(update)
       keep_or_fold(partition, offset, update[4], ARGV[7 + place])
       if changed > MAX_FIELDS then write() end
     end

@@ -41,9 +41,15 @@ class EntityReader:
     """
 
     def __init__(
-        self, group: FeatureGroup, entity: str | None, batch: BatchValue | None, speed: Sequence[SpeedHash]
+        self,
+        group: FeatureGroup,
+        entity: str | None,
+        batch: BatchValue | None,
+        speed: Sequence[SpeedHash],
+        *,
+        late: bool = False,
     ) -> None:
-        self._group, self._entity, self._batch, self._speed = group, entity, batch, speed
+        self._group, self._entity, self._batch, self._speed, self._late = group, entity, batch, speed, late
         self._positions, self._last_event_ms = _positions(speed), _last_event(batch, speed)
         self._decoded: dict[tuple[int, int], State] = {}
         self._merged: dict[tuple[int, tuple[int, ...]], State] = {}
@@ -71,7 +77,7 @@ class EntityReader:
                 except OverflowStateError:
                     overflowed.append(feature.name)
         provenance = GroupProvenance(
-            self._entity, dict(self._positions), from_batch, from_speed, any(edges), self._last_event_ms
+            self._entity, dict(self._positions), from_batch, from_speed, any(edges), self._last_event_ms, self._late
         )
         return GroupReading(values, provenance, overflowed)
 

@@ -15,6 +15,7 @@ from lambda_core.features.definition import Definition, FeatureGroup
 from lambda_core.features.windows import DAY_MS
 from lambda_core.schemas.messages import Update
 from lambda_core.views.keyspace import Keyspace
+from lambda_core.views.pointer import Published
 
 MERGE = (Path(__file__).parent / "merge.lua").read_text()
 """Applies updates to one period's hash; returns [applied, fenced, duplicates, dropped], or raises EPOCH."""
@@ -22,6 +23,8 @@ READ = (Path(__file__).parent / "read.lua").read_text()
 """Reads one entity's batch value and speed hashes in one atomic step."""
 RELEASE = (Path(__file__).parent / "release.lua").read_text()
 """Lets go of one entity's periods before the first one retained."""
+LATE = (Path(__file__).parent / "late.lua").read_text()
+"""Notes one entity's late records."""
 
 FORGET_MARGIN_MS = DAY_MS
 """How long a kept copy's unique key outlives its use, for a worker that lags behind the view: it must still find there
@@ -44,12 +47,14 @@ class Scripts:
     Attributes:
         first_period: the first period that the current or the previous view leaves to the speed view (see
             `Pointer.retained_horizon`); updates before it are dropped and counted.
+        views: those that are current, were so before, or are about to be; what they miss is late.
     """
 
     definition: Definition
     keys: Keyspace
     epoch: str
     first_period: int = 0
+    views: Sequence[Published] = ()
 
     def period(self, append_ms: int) -> int:
         """Return the period of a record appended at this time."""
@@ -71,18 +76,48 @@ class Scripts:
             self._merge(self.definition.groups[group], entity, period, run) for (group, entity, period), run in runs
         ]
 
+    def is_late(self, update: Update) -> bool:
+        """Tell whether a view has closed the update's period without it."""
+        source, period = self.definition.groups[update.group].source, self.period(update.append_ms)
+        return any(view.misses(source, update.partition, update.offset, period) for view in self.views)
+
+    def late_calls(self, updates: Iterable[Update]) -> list[ScriptCall]:
+        """Return the calls of `LATE` for updates that are late."""
+        noted: dict[tuple[str, str], dict[str, int]] = {}
+        for update in updates:
+            of_entity = noted.setdefault((update.group, update.entity), {})
+            name = f"{update.partition}:{self.period(update.append_ms)}"
+            of_entity[name] = max(update.offset, of_entity.get(name, -1))
+        return [
+            ScriptCall([self.keys.late(*own, self.epoch)], [part for pair in late.items() for part in pair])
+            for own, late in noted.items()
+        ]
+
     def read_call(self, group: str, entity: str, generation: str, horizon: int) -> ScriptCall:
         """Return the call of `READ` for one (group, entity) under a published view."""
-        keys = [self.keys.batch(group, entity, generation), self.keys.periods(group, entity, self.epoch)]
+        keys = [
+            self.keys.batch(group, entity, generation),
+            self.keys.periods(group, entity, self.epoch),
+            self.keys.late(group, entity, self.epoch),
+        ]
         return ScriptCall(keys, [self.keys.speed_prefix(group, entity, self.epoch), horizon])
 
     def release_call(self, group: str, entity: str, seconds: int) -> ScriptCall:
         """Return the call of `RELEASE` for one (group, entity): what is before `first_period` lives `seconds` more."""
-        forget_ms = self.kept_since_ms(group)
-        keys = [self.keys.periods(group, entity, self.epoch), self.keys.seen(group, entity, self.epoch)]
-        return ScriptCall(
-            keys, [self.keys.speed_prefix(group, entity, self.epoch), self.first_period, forget_ms, seconds]
-        )
+        keys = [
+            self.keys.periods(group, entity, self.epoch),
+            self.keys.seen(group, entity, self.epoch),
+            self.keys.late(group, entity, self.epoch),
+        ]
+        settings = [self.first_period, self.kept_since_ms(group), seconds]
+        return ScriptCall(keys, [self.keys.speed_prefix(group, entity, self.epoch), *settings, *self._absorbed(group)])
+
+    def _absorbed(self, group: str) -> list[int]:
+        """Return, flat, each partition and the offset that follows what all views have absorbed of it."""
+        source = self.definition.groups[group].source
+        reached = [view.positions.get(source, {}) for view in self.views]
+        partitions = sorted(set[int].intersection(*(set(own) for own in reached))) if reached else []
+        return [part for partition in partitions for part in (partition, min(own[partition] for own in reached))]
 
     def kept_since_ms(self, group: str) -> int:
         """Return the append time before which a kept copy's unique key is forgotten: no copy that counts can meet it.
@@ -102,13 +137,18 @@ class Scripts:
             self.keys.periods(group.name, entity, self.epoch),
             self.keys.seen(group.name, entity, self.epoch),
             self.keys.mark,
+            self.keys.late(group.name, entity, self.epoch),
         ]
         view = self.definition.project.view
         rule = msgspec.msgpack.encode((group.plan, group.hops_ms))
-        updates = [(one.partition, one.offset, one.append_ms, one.event_ms, one.unique or "") for one in run]
+        updates = [(*_place(one), *([True] if self.views and self.is_late(one) else [])) for one in run]
         settings: list[str | int | bytes] = [view.ring, self._horizon_ms(group.name), rule]
         packed = [msgspec.msgpack.encode(part) for part in (updates, *(one.row for one in run))]
         return ScriptCall(keys, [self.epoch, period, self.first_period, *settings, *packed], updates=len(run))
+
+
+def _place(update: Update) -> tuple[int, int, int, int, str]:
+    return update.partition, update.offset, update.append_ms, update.event_ms, update.unique or ""
 
 
 def seen_fields(kept: Iterable[Update]) -> dict[str, str]:

@@ -23,20 +23,24 @@ if TYPE_CHECKING:
     from lambda_core.clock import Clock
     from lambda_core.features.definition import Definition, FeatureGroup
     from lambda_core.repositories.merge_store import MergeCounts
+    from lambda_core.views.pointer import Published
     from speed_layer.monitoring import Measures
     from speed_layer.worker import Record
-
-LOOK_EVERY_MS = 250
-"""How often the pointer is looked at again."""
 
 
 @dataclass(frozen=True)
 class Target:
-    """An epoch that updates of its definition are written to; updates of periods before `first_period` are dropped."""
+    """An epoch that updates of its definition are written to.
+
+    Attributes:
+        first_period: updates of periods before it are dropped.
+        views: those that are current, were so before, or are about to be: what they closed without it is late.
+    """
 
     definition: Definition
     epoch: str
     first_period: int
+    views: tuple[Published, ...] = ()
 
 
 class MergeTarget(Protocol):
@@ -77,7 +81,6 @@ class MergeHandler:
         self._targets: tuple[Target, ...] = ()
         self._next: dict[int, int] = {}
         self._appended: list[int] = []
-        self._look_at_ms = 0
         self._waits = False
 
     def begin(self) -> Mapping[int, int] | None:
@@ -97,11 +100,8 @@ class MergeHandler:
         return self._next
 
     def is_current(self) -> bool:
-        """Tell whether the epochs are still those that the pointer names; takes over a moved horizon."""
+        """Tell whether the epochs are still those that the pointer names; takes over moved horizons, and coming ones."""
         self._measures.line()
-        if self._clock.now_ms() < self._look_at_ms:
-            return True
-        self._look_at_ms = self._clock.now_ms() + LOOK_EVERY_MS
         found = self._store.targets()
         same = [target.epoch for target in found] == self._epochs
         if same:
@@ -116,7 +116,10 @@ class MergeHandler:
             own = [_exact(target.definition, update) for update in updates if update.definition == target.definition.id]
             left -= len(own)
             if own:
-                self._measures.count(asdict(self._store.apply(target, own)))
+                counts = self._store.apply(target, own)
+                self._measures.count(asdict(counts))
+                if counts.late:
+                    self._name_late(target, own)
         self._measures.count({"other_definition": left})
         self._appended = [update.append_ms for update in updates]
 
@@ -125,6 +128,23 @@ class MergeHandler:
         self._store.keep(self._epochs, positions)
         self._next.update(positions)
         self._measures.done(self._appended, self._lag(self._next))
+
+    def _name_late(self, target: Target, updates: Sequence[Update]) -> None:
+        """Say which records appeared in periods that a view had closed; until the next view their entities' answers lack them."""
+        definition = target.definition
+        for update in updates:
+            source, period = (
+                definition.groups[update.group].source,
+                update.append_ms // definition.project.view.period_ms,
+            )
+            if any(view.misses(source, update.partition, update.offset, period) for view in target.views):
+                self._log.warning(
+                    "record appeared before a published horizon: look at the clocks that stamp the source",
+                    source=source,
+                    partition=update.partition,
+                    offset=update.offset,
+                    append_ms=update.append_ms,
+                )
 
     @property
     def _epochs(self) -> list[str]:

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from lambda_core.errors import StoreError
 from lambda_core.repositories.merge_store import MergeCounts, MergeStore
-from lambda_core.repositories.pointers import PointerRepository
 from lambda_core.repositories.store import answering
+from lambda_core.views.pointer import Pointer, Published
 from speed_layer.connection import process_id
 from speed_layer.merging.handling import Target
 
@@ -39,6 +39,8 @@ class RedisTarget:
         self._definition_of = definition_of
         self._client: redis.Redis | None = None
         self._process = ""
+        self._looked: tuple[bytes | None, bytes | None, frozenset[bytes]] | None = None
+        self._targets: tuple[Target, ...] = ()
         self._definitions: dict[str, Definition] = {}
         self._stores: dict[str, MergeStore] = {}
 
@@ -61,16 +63,10 @@ class RedisTarget:
 
         An epoch of another definition is another worker's: each knows only its own settings.
         """
-        pointer = PointerRepository(self._redis, self._positions.keys).get()
-        if pointer is None:
-            return ()
-        published = [pointer.current, *([pointer.previous] if pointer.previous else [])]
-        found: dict[str, Target] = {}
-        for one in published:
-            definition = self._definition(one.definition_id)
-            if definition is not None and one.definition_id not in found and self._is_held(one.epoch):
-                found[one.definition_id] = Target(definition, one.epoch, pointer.retained_horizon())
-        return tuple(found.values())
+        looked = self._look()
+        if looked != self._looked:
+            self._targets, self._looked = self._targets_of(*looked), looked
+        return self._targets
 
     def positions(self, epochs: Sequence[str]) -> dict[int, int]:
         """Return the next offset of each partition: the oldest of these epochs'."""
@@ -82,7 +78,7 @@ class RedisTarget:
         own = target.definition
         if own.id not in self._stores:
             self._stores[own.id] = MergeStore(self._redis, self._positions.keys, own)
-        return self._stores[own.id].apply(target.epoch, updates, target.first_period)
+        return self._stores[own.id].apply(target.epoch, updates, target.first_period, target.views)
 
     def keep(self, epochs: Sequence[str], positions: Mapping[int, int]) -> None:
         """Keep the next offsets, for each epoch."""
@@ -103,6 +99,27 @@ class RedisTarget:
             self._definitions[definition_id] = found
         return found
 
-    def _is_held(self, epoch: str) -> bool:
-        with answering(self._redis):
-            return bool(self._redis.sismember(self._positions.keys.mark, epoch))
+    def _look(self) -> tuple[bytes | None, bytes | None, frozenset[bytes]]:
+        """Return the view that is coming, the pointer and the epochs held, in one round trip.
+
+        The coming view is asked for before the pointer: one that is flipped to in between is named by either.
+        """
+        keys = self._positions.keys
+        with answering(self._redis), self._redis.pipeline(transaction=False) as pipeline:
+            pipeline.get(keys.coming)
+            pipeline.get(keys.pointer)
+            pipeline.smembers(keys.mark)
+            coming, pointer, held = pipeline.execute()
+        return coming, pointer, frozenset(held)
+
+    def _targets_of(self, coming: bytes | None, found: bytes | None, held: frozenset[bytes]) -> tuple[Target, ...]:
+        if found is None:
+            return ()
+        pointer = Pointer.decode(found)
+        views = (*pointer.views, *([Published.decode(coming)] if coming else []))
+        targets: dict[str, Target] = {}
+        for one in pointer.views:
+            definition = self._definition(one.definition_id)
+            if definition is not None and one.definition_id not in targets and one.epoch.encode() in held:
+                targets[one.definition_id] = Target(definition, one.epoch, pointer.retained_horizon(), views)
+        return tuple(targets.values())

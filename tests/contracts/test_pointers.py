@@ -8,7 +8,7 @@ from lambda_core.repositories.pointers import PointerRepository
 from lambda_core.views.keyspace import Keyspace
 from lambda_core.views.pointer import Pointer, Published
 
-FIRST = Pointer(Published("g1", 10, "abc.0", {"orders": 3}, 0))
+FIRST = Pointer(Published("g1", 10, "abc.0", {"orders": 3}, 0, {"orders": {0: 7, 11: 9}}))
 SECOND = Pointer(Published("g2", 20, "abc.0", {"orders": 4}, 0), FIRST.current)
 
 
@@ -42,11 +42,26 @@ def test_a_view_that_was_loaded_is_flipped_to_once(pointers, client, keys):
     with pytest.raises(StoreError, match="nothing was flipped"):
         pointers.flip(None, FIRST, loaded=True)  # as in a Redis that lost its last second
     pointers.written("g1")
+    pointers.announce(FIRST.current)
+    assert pointers.coming() == FIRST.current
 
     pointers.flip(None, FIRST, loaded=True)
 
     assert pointers.get() == FIRST
     assert client.get(keys.loading("g1")) is None
+    assert pointers.coming() is None
+
+
+@pytest.mark.parametrize("announced", [None, SECOND.current])
+def test_a_view_that_is_not_the_one_announced_is_not_flipped_to(pointers, announced):
+    pointers.begin("g1")
+    pointers.written("g1")
+    if announced is not None:
+        pointers.announce(announced)
+
+    with pytest.raises(PointerMovedError, match="announced"):
+        pointers.flip(None, FIRST, loaded=True)
+    assert pointers.get() is None
 
 
 def test_a_redis_that_was_emptied_while_it_was_loaded_is_not_flipped_to(pointers, client, keys):

@@ -1,5 +1,6 @@
 """What the scripts refuse, drop, read and let go of, on a real Redis."""
 
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -9,8 +10,9 @@ from hypothesis import strategies as st
 
 from lambda_core.features.windows import DAY_MS
 from lambda_core.views.packing import pack
+from lambda_core.views.pointer import Published
 from lambda_core.views.reading import read_group
-from lambda_core.views.script import MERGE, READ, RELEASE, ScriptCall, Scripts, seen_fields
+from lambda_core.views.script import LATE, MERGE, READ, RELEASE, ScriptCall, Scripts, seen_fields
 from lambda_core.views.speed import SpeedHash
 from tests.contracts.conftest import new_keys
 from tests.laws.oracle import Event
@@ -128,14 +130,14 @@ def read(client: redis.Redis, scripts: Scripts, horizon: int, generation: str = 
 def test_a_read_brings_the_generations_value_and_the_periods_from_the_horizon_on(client, scripts):
     apply(client, scripts, event(1, 0), event(2, PERIOD_MS), event(3, 11 * PERIOD_MS), event(4, 2 * PERIOD_MS))
     client.set(scripts.keys.batch("things", "e", "g1"), pack(GROUP, 0, {}))
-    value, *periods = read(client, scripts, 1)
-    assert value == pack(GROUP, 0, {})
+    value, late, *periods = read(client, scripts, 1)
+    assert (value, late) == (pack(GROUP, 0, {}), [])
     assert [int(period) for period, _ in periods] == [1, 2, 11]
     for (period, flat), offset in zip(periods, (2, 4, 3), strict=True):
         hash_ = SpeedHash.decode(dict(zip(flat[::2], flat[1::2], strict=True)))
         assert hash_.fence == {0: offset}
         assert hash_.encode() == fields(client, scripts, int(period))
-    assert read(client, scripts, 12, "g2") == [None]
+    assert read(client, scripts, 12, "g2") == [None, []]
 
 
 def test_a_period_let_go_leaves_the_index_only_once_its_hash_is_gone(client, scripts):
@@ -149,6 +151,48 @@ def test_a_period_let_go_leaves_the_index_only_once_its_hash_is_gone(client, scr
     assert run(client, RELEASE, later.release_call("things", "e", seconds=60)) == [0, 0]
     assert client.zrange(keys.periods("things", "e", EPOCH), 0, -1) == [b"1", b"2"]
     assert client.hlen(keys.seen("things", "e", EPOCH)) == 2
+
+
+def closed(horizon: int, reached: int) -> Published:
+    """A view that closed the periods before its horizon when its tables had reached this offset of partition 0."""
+    return Published("g1", horizon, EPOCH, {}, 0, {"things": {0: reached}})
+
+
+def test_a_record_that_appears_in_a_closed_period_is_noted_once_and_a_reader_of_the_view_sees_it(client, scripts):
+    view = closed(horizon=2, reached=3)
+    of_view = replace(scripts, views=(view,))
+    assert apply(client, of_view, event(2, 0), event(3, 2 * PERIOD_MS)) == [[1, 0, 0, 0], [1, 0, 0, 0]]
+    assert read(client, of_view, 2)[1] == []  # the view reached the one, and did not close the period of the other
+
+    assert apply(client, of_view, event(6, PERIOD_MS), event(5, PERIOD_MS), event(7, PERIOD_MS, "a")) == [[2, 1, 0, 0]]
+    assert apply(client, of_view, event(8, 0, "a")) == [[0, 0, 1, 0]]  # no copy of a late record is late
+    assert read(client, of_view, 2)[1] == [b"0:1", b"7"]
+    assert view.misses("things", 0, 7, 1)
+    assert not closed(horizon=2, reached=8).misses("things", 0, 7, 1)
+
+
+def test_a_late_record_of_a_period_that_both_views_hold_is_dropped_and_noted(client, scripts):
+    of_view = replace(scripts, first_period=2, views=(closed(horizon=2, reached=3),))
+    assert apply(client, of_view, event(4, 0), event(9, 0), event(5, 0), event(2, 0)) == [[0, 0, 0, 4]]
+    assert read(client, of_view, 2)[1] == [b"0:0", b"9"]
+    assert apply(client, of_view, event(4, 0)) == [[0, 0, 0, 1]]
+    assert read(client, of_view, 2)[1] == [b"0:0", b"9"]
+
+
+def test_late_records_are_noted_for_a_view_that_is_about_to_close_without_them(client, scripts):
+    found = [update_of(GROUP, one) for one in (event(4, 0), event(9, 0), event(7, PERIOD_MS))]
+    (call,) = scripts.late_calls(found)
+    assert run(client, LATE, call) == 2
+    assert run(client, LATE, scripts.late_calls(found[:1])[0]) == 0
+    assert read(client, scripts, 2)[1] == [b"0:0", b"9", b"0:1", b"7"]
+
+
+def test_a_late_record_is_let_go_once_both_views_hold_it(client, scripts):
+    of_view = replace(scripts, views=(closed(horizon=1, reached=3), closed(horizon=2, reached=5)))
+    run(client, LATE, scripts.late_calls([update_of(GROUP, one) for one in (event(2, 0), event(4, 0, partition=1))])[0])
+    run(client, LATE, scripts.late_calls([update_of(GROUP, event(3, PERIOD_MS))])[0])
+    run(client, RELEASE, of_view.release_call("things", "e", seconds=60))
+    assert read(client, scripts, 2)[1] == [b"1:0", b"4", b"0:1", b"3"]
 
 
 def test_unique_keys_are_forgotten_once_no_copy_can_meet_them(client, scripts):
@@ -181,7 +225,7 @@ def test_two_workers_that_replay_as_they_like_leave_what_one_pass_leaves(store, 
         apply(client, twice, *log)
         answers = []
         for scripts in (once, twice):
-            _, *periods = read(client, scripts, 0)
+            _, _, *periods = read(client, scripts, 0)
             hashes = [SpeedHash.decode(dict(zip(flat[::2], flat[1::2], strict=True))) for _, flat in periods]
             answers.append((hashes, read_group(GROUP, "e", None, hashes, t_ms)))
         assert answers[0] == answers[1]

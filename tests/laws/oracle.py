@@ -69,6 +69,17 @@ def named(events: Iterable[Event], horizon: int, period_ms: int, positions: Mapp
     ]
 
 
+def late(events: Iterable[Event], horizon: int, period_ms: int, reached: Mapping[int, int]) -> list[Event]:
+    """The events of periods before the horizon that a view could not hold: its tables had not reached them."""
+    return [
+        event
+        for event in events
+        if event.partition != FILE
+        and event.append_ms // period_ms < horizon
+        and event.offset >= reached.get(event.partition, 0)
+    ]
+
+
 def in_window(events: Iterable[Event], ask: Ask, t_ms: int) -> list[Event]:
     start = floor(t_ms - ask.length_ms, ask.hop_ms)
     return [event for event in events if start <= event.event_ms < t_ms]

@@ -22,7 +22,9 @@ from lambda_core.views.pointer import Pointer
 from lambda_core.views.script import Scripts
 from lambda_core.views.speed import SeenKeys
 from speed_layer.merging.handling import MergeHandler
+from speed_layer.merging.target import RedisTarget
 from speed_layer.positions import Positions
+from speed_layer.worker import Worker
 from tests.laws.oracle import Event
 from tests.laws.worlds import row_of
 from tests.simulation.store import Client, Rules
@@ -72,7 +74,8 @@ def the_fence_lets_its_own_offset_pass() -> Iterator[type[World]]:
 @_mutant
 def dropped_updates_are_not_remembered() -> Iterator[type[World]]:
     class Forgetful(Rules):
-        def remember(self, seen: SeenKeys, update: Any) -> None: ...
+        def remember(self, seen: SeenKeys, update: Any) -> bool:
+            return False
 
     yield _with_rules(Forgetful)
 
@@ -86,6 +89,14 @@ def duplicates_within_any_time() -> Iterator[type[World]]:
 
     with patch.object(SeenKeys, "is_duplicate", is_duplicate):
         yield World
+
+
+@_mutant
+def late_records_are_not_noted() -> Iterator[type[World]]:
+    class Silent(Rules):
+        notes_late = False
+
+    yield _with_rules(Silent)
 
 
 # --- the updates -------------------------------------------------------------------------------------------------
@@ -152,6 +163,31 @@ def positions_are_read_once() -> Iterator[type[World]]:
         return None if read is None else {**read, **known}
 
     with patch.object(MergeHandler, "begin", begin_once):
+        yield World
+
+
+@_mutant
+def the_worker_looks_before_it_polls() -> Iterator[type[World]]:
+    def step(self: Any) -> int | None:
+        begun, self._begun = self._begun, False
+        if not (begun and self._handler.is_current()) and not self._begin():
+            return None
+        records = self._log.poll(self._max_batch, 0)
+        if records:
+            self._handler.process(records)
+            self._handler.keep({record.partition: record.offset + 1 for record in records})
+        self._begun = True
+        return len(records)
+
+    with patch.object(Worker, "step", step):
+        yield World
+
+
+@_mutant
+def the_worker_does_not_know_the_coming_view() -> Iterator[type[World]]:
+    targets_of = RedisTarget._targets_of
+
+    with patch.object(RedisTarget, "_targets_of", lambda self, _, *found: targets_of(self, None, *found)):
         yield World
 
 
@@ -243,6 +279,20 @@ def copies_are_kept_in_the_view() -> Iterator[type[World]]:
             return events
 
     yield Copying
+
+
+@_mutant
+def what_appeared_meanwhile_is_not_looked_for() -> Iterator[type[World]]:
+    with patch("batch_layer.publishing.publish._note_late", return_value=0):
+        yield World
+
+
+@_mutant
+def late_records_are_forgotten_by_the_current_view_alone() -> Iterator[type[World]]:
+    absorbed = Scripts._absorbed
+
+    with patch.object(Scripts, "_absorbed", lambda self, group: absorbed(replace(self, views=self.views[:1]), group)):
+        yield World
 
 
 @_mutant

@@ -16,7 +16,7 @@ import msgspec
 import redis
 
 from lambda_core.schemas.messages import Update
-from lambda_core.views.script import MERGE, READ, RELEASE
+from lambda_core.views.script import LATE, MERGE, READ, RELEASE
 from lambda_core.views.speed import SeenKeys, SpeedHash
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from lambda_core.clock import FixedClock
     from lambda_core.features.definition import Definition
 
-_WRITES = {"set", "mset", "sadd", "flip", "merge", "release", "expire", "flushall"}
+_WRITES = {"set", "mset", "sadd", "flip", "merge", "late", "release", "expire", "flushall"}
 
 
 class Server:
@@ -85,6 +85,9 @@ class Server:
     def sismember(self, key: str, member: str) -> int:
         return int(member.encode() in (self._at(key) or set()))
 
+    def smembers(self, key: str) -> set[bytes]:
+        return set(self._at(key) or ())
+
     def ttl(self, key: str) -> int:
         if self._at(key) is None:
             return -2
@@ -106,40 +109,62 @@ class Server:
 
     # --- scripts -------------------------------------------------------------------------------------------------
 
-    def flip(self, key: str, note: str, expected: bytes, new: bytes) -> int:
+    def flip(self, keys: tuple[str, ...], expected: bytes, new: bytes, announced: bytes = b"") -> int:
         """The pointer's compare-and-set."""
-        if note and self._at(note) != b"written":
+        key, *loaded = keys
+        if loaded and self._at(loaded[0]) != b"written":
             return -1
+        if loaded and self._at(loaded[1]) != announced:
+            return -2
         if (self._at(key) or b"") != expected:
             return 0
         self.set(key, new)
-        self._held.pop(note, None)
+        for note in loaded:
+            self._held.pop(note, None)
         return 1
 
-    def merge(self, hash_: str, periods: str, seen: str, mark: str, epoch: str, period: int, *rest: Any) -> list[int]:
+    def merge(self, hash_: str, periods: str, seen: str, mark: str, late: str, *arguments: Any) -> list[int]:
         """Apply updates to one period's hash: `merge.lua`."""
-        first_period, ring, horizon_ms, _, packed, *rows = rest
+        epoch, period, first_period, ring, horizon_ms, _, packed, *rows = arguments
         if not self.sismember(mark, epoch):
             raise redis.ResponseError(f"EPOCH this Redis does not hold epoch {epoch}")
+        places = msgspec.msgpack.decode(packed)
         updates = [
-            Update("", "", "", partition, offset, append_ms, event_ms, msgspec.msgpack.decode(row), unique or None)
-            for (partition, offset, append_ms, event_ms, unique), row in zip(
-                msgspec.msgpack.decode(packed), rows, strict=True
-            )
+            Update("", "", "", *place[:4], msgspec.msgpack.decode(row), place[4] or None)
+            for place, row in zip(places, rows, strict=True)
         ]
+        is_late = [len(place) > 5 for place in places]
         known: SeenKeys = self._or_new(seen, lambda: SeenKeys(horizon_ms))
         if period < first_period:
-            for update in updates:
-                self.rules.remember(known, update)
+            kept = [not self.rules.remember(known, update) for update in updates]
+            self._note(
+                late, period, [u for u, lies, counts in zip(updates, is_late, kept, strict=True) if lies and counts]
+            )
             return [0, 0, 0, len(updates)]
         self._or_new(periods, set).add(period)
         own: SpeedHash = self._or_new(hash_, SpeedHash)
         became = [self.rules.apply(own, self._group, update, known, ring) for update in updates]
+        applied = (one == "applied" for one in became)
+        self._note(
+            late, period, [u for u, lies, counts in zip(updates, is_late, applied, strict=True) if lies and counts]
+        )
         return [became.count("applied"), became.count("fenced"), became.count("duplicate"), 0]
 
-    def read(self, batch: str, periods: str, prefix: str, horizon: int, known: str = "") -> list[Any]:
-        """Return one entity's batch value and hashes: `read.lua`."""
-        answer: list[Any] = [b"known" if known else self._at(batch)]
+    def late(self, key: str, *pairs: Any) -> int:
+        """Note late records: `late.lua`."""
+        noted = self._or_new(key, dict)
+        for name, offset in zip(pairs[::2], pairs[1::2], strict=True):
+            noted[name.encode()] = max(offset, noted.get(name.encode(), -1))
+        return len(pairs) // 2
+
+    def _note(self, key: str, period: int, updates: list[Update]) -> None:
+        if updates and self.rules.notes_late:
+            self.late(key, *(part for one in updates for part in (f"{one.partition}:{period}", one.offset)))
+
+    def read(self, batch: str, periods: str, late: str, prefix: str, horizon: int, known: str = "") -> list[Any]:
+        """Return one entity's batch value, late records and hashes: `read.lua`."""
+        noted = [part for pair in (self._at(late) or {}).items() for part in pair]
+        answer: list[Any] = [b"known" if known else self._at(batch), noted]
         for period in sorted(self._at(periods) or ()):
             if period >= horizon:
                 hash_ = self._at(f"{prefix}{period}")
@@ -147,10 +172,14 @@ class Server:
                 answer.append([period, fields])
         return answer
 
-    def release(
-        self, periods: str, seen: str, prefix: str, first_period: int, forget_ms: int, seconds: int
-    ) -> list[int]:
+    def release(self, periods: str, seen: str, late: str, prefix: str, *settings: int) -> list[int]:
         """Let go of one entity's periods before the first one retained: `release.lua`."""
+        first_period, forget_ms, seconds, *absorbed = settings
+        noted = self._at(late) or {}
+        for partition, next_ in zip(absorbed[::2], absorbed[1::2], strict=True):
+            for name in [name for name, offset in noted.items() if offset < next_]:
+                if name.startswith(f"{partition}:".encode()):
+                    del noted[name]
         released, index = 0, self._at(periods) or set()
         for period in sorted(one for one in index if one < first_period):
             left = self.ttl(f"{prefix}{period}")
@@ -180,20 +209,22 @@ class Server:
 
 
 class Rules:
-    """What the scripts decide, as they should; a mutant overrides a method."""
+    """What the scripts decide, as they should; a mutant overrides it."""
+
+    notes_late = True
 
     def apply(self, hash_: SpeedHash, group: Any, update: Update, seen: SeenKeys, ring: int) -> str:
         return hash_.apply(group, update, seen, ring)
 
-    def remember(self, seen: SeenKeys, update: Update) -> None:
-        seen.is_duplicate(update)
+    def remember(self, seen: SeenKeys, update: Update) -> bool:
+        return seen.is_duplicate(update)
 
 
 def _sha(text: str) -> str:
     return sha1(text.encode(), usedforsecurity=False).hexdigest()
 
 
-_SCRIPTS = {_sha(MERGE): "merge", _sha(READ): "read", _sha(RELEASE): "release"}
+_SCRIPTS = {_sha(MERGE): "merge", _sha(READ): "read", _sha(LATE): "late", _sha(RELEASE): "release"}
 
 
 class Client:
@@ -235,10 +266,9 @@ class Client:
     def info(self, section: str) -> Any:
         return self.send([("info", section)])[0]
 
-    def eval(self, _: str, __: int, key: str, *args: Any) -> Any:
+    def eval(self, _: str, keys: int, *args: Any) -> Any:
         """The one script that is sent as a text: the pointer's compare-and-set."""
-        *note, expected, new = args
-        return self.send([("flip", key, note[0] if note else "", expected, new)])[0]
+        return self.send([("flip", args[:keys], *args[keys:])])[0]
 
     def script_load(self, _: str) -> None:
         self.send([("info",)])
@@ -292,6 +322,9 @@ class Pipeline:
 
     def sismember(self, key: str, member: str) -> None:
         self._commands.append(("sismember", key, member))
+
+    def smembers(self, key: str) -> None:
+        self._commands.append(("smembers", key))
 
     def ttl(self, key: str) -> None:
         self._commands.append(("ttl", key))

@@ -7,12 +7,17 @@ from tests.simulation.world import simulate, simulated
 
 SEEDS = 60
 RARE = {
-    "a_flip_does_not_ask_for_the_note": 1_410,
-    "a_new_epoch_begins_where_the_old_one_stood": 460,
-    "expiry_before_the_flip": 360,
-    "what_the_view_before_needs_is_let_go": 60,
-    "no_tie_break": 40,
-    "a_broken_connection_mends_itself": 40,
+    "the_worker_does_not_know_the_coming_view": 1_120,
+    "a_flip_does_not_ask_for_the_note": 680,
+    "the_worker_looks_before_it_polls": 630,
+    "the_horizon_is_not_proven": 470,
+    "the_first_record_after_the_horizon_proves_it": 470,
+    "no_clock_allowance": 410,
+    "late_records_are_forgotten_by_the_current_view_alone": 350,
+    "no_tie_break": 110,
+    "a_new_epoch_begins_where_the_old_one_stood": 100,
+    "expiry_before_the_flip": 60,
+    "what_the_view_before_needs_is_let_go": 50,
 }
 """Mistakes that few seeds find, and from which seed on to look for them."""
 
@@ -22,7 +27,10 @@ def test_every_answer_on_the_way_and_at_the_end_is_the_batch_formula():
 
     assert failed is None, f"look at it with: python -m tests.simulation --seed {failed}"
     assert seen["answers"] > 10 * SEEDS
-    assert min(seen[what] for what in ("killed", "restarted", "emptied", "reverted", "published", "on the edge")) > 0
+    assert (
+        min(seen[what] for what in ("killed", "restarted", "emptied", "reverted", "published", "on the edge", "late"))
+        > 0
+    )
 
 
 def test_a_seed_says_the_same_whenever_it_is_run():

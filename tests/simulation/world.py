@@ -34,7 +34,6 @@ from lambda_core.repositories.log import MemoryTopics
 from lambda_core.repositories.store import answering
 from lambda_core.repositories.view_store import ViewStore
 from lambda_core.views.keyspace import Keyspace
-from lambda_core.views.reading import read_group
 from speed_layer.merging.handling import MergeHandler
 from speed_layer.merging.target import RedisTarget
 from speed_layer.positions import Positions
@@ -53,6 +52,8 @@ if TYPE_CHECKING:
 SECOND_MS = 1_000
 PERIOD_MS = 60 * SECOND_MS
 ALLOWANCE_MS = 20 * SECOND_MS
+WRONG_BY_MS = 300 * SECOND_MS
+"""How far a clock may step back, where it does: beyond every allowance."""
 DUPLICATE_HORIZON_MS = 70 * SECOND_MS
 LET_GO_MS = 700 * SECOND_MS
 """A leap of the clock after which all that was let go is gone."""
@@ -150,6 +151,11 @@ class Tables:
     def _key(self, entity: str, generation: str) -> str:
         return self.world.keys.batch("things", entity, generation)
 
+    def updates(self, source: str, records: list[Any]) -> list[Any]:
+        assert source == "things"
+        events = [self.world.events[partition][offset] for partition, offset, *_ in records]
+        return [update for event in events for update in self.world.updates(event)]
+
     def rebuilds(self, definition_id: str) -> int:
         del definition_id
         return max(self.world.rebuilds, default=-1)
@@ -199,6 +205,7 @@ class World:
         self._busy: list[str] = []
         self._trouble = self.draw.choice([0.0, 0.01, 0.03])
         self._turns = self.draw.choice([0.0, 0.1, 0.3])
+        self._wrong_clocks = self.draw.choice([0.0, 0.0, 0.05])
         self._deeds = {name: weight * self.draw.choice([0, 1, 4]) for name, weight in RARE.items()} | USUAL
         self.workers: dict[str, Worker] = {}
         for name in ("worker 1", "worker 2")[: self.draw.randint(1, 2)]:
@@ -278,6 +285,8 @@ class World:
             partition, now_ms = self.draw.randrange(PARTITIONS), self.clock.now_ms()
             log = self.events[partition]
             append_ms = now_ms - self.draw.choice([0, 0, 0, self.draw.randrange(ALLOWANCE_MS)])
+            if self.draw.random() < self._wrong_clocks:
+                append_ms -= self.draw.randrange(WRONG_BY_MS)
             event_ms = append_ms - self.draw.choice([0, 10, self.draw.randrange(40_000), self.draw.randrange(200_000)])
             if self.draw.random() < 0.5:
                 event_ms -= event_ms % 5_000  # ties
@@ -380,11 +389,19 @@ class World:
             if not isinstance(error, EpochError):
                 self.reader = self.new_reader()
             raise
-        views, horizon = found.entities[key], found.pointer.current.horizon
-        reading = read_group(self.group, entity, views.batch, views.speed, t_ms)
+        view = found.pointer.current
+        horizon = view.horizon
+        reading = found.entities[key].reader(self.group, entity).read(t_ms)
         positions = reading.provenance.positions
         counted = [event for event in self.counted_all() if event.entity == entity]
-        counted = oracle.named(counted, horizon, PERIOD_MS, positions)
+        late = oracle.late(counted, horizon, PERIOD_MS, view.positions["things"])
+        applied = [event for event in late if event.offset <= positions.get(event.partition, -1)]
+        if applied and not reading.provenance.late:
+            raise AssertionError(
+                f"{entity} at {t_ms}, positions {positions}: expected `late`, since {applied} do not count"
+            )
+        self.seen["late"] += reading.provenance.late
+        counted = [one for one in oracle.named(counted, horizon, PERIOD_MS, positions) if one not in late]
         batch, periods = by_period(counted, horizon, PERIOD_MS)
         edge = False
         for feature in self.group.features:

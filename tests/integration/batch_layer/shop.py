@@ -150,11 +150,11 @@ def send(context, rows, source="orders"):
     append(context, [(row["partition"], row["append_time_ms"]) for row in by_offset], source)
 
 
-def append(context, records, source="orders"):
-    """Append records to the source's topic: (partition, append time)."""
+def append(context, records, source="orders", value=b"{}"):
+    """Append records of this value to the source's topic: (partition, append time)."""
     client = producer(context.environment.kafka)
     for partition, append_ms in records:
-        client.produce(context.project.sources[source].topic, b"{}", partition=partition, timestamp=append_ms)
+        client.produce(context.project.sources[source].topic, value, partition=partition, timestamp=append_ms)
     assert client.flush(10) == 0
 
 

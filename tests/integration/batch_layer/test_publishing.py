@@ -16,6 +16,7 @@ from lambda_core.errors import GuardError, PointerMovedError, PositionError
 from lambda_core.features.keys import entity_key
 from lambda_core.repositories.log import KafkaTopics
 from lambda_core.repositories.pointers import PointerRepository
+from lambda_core.repositories.view_store import ViewStore
 from lambda_core.schemas import tables
 from lambda_core.views.packing import unpack
 from lambda_core.views.reading import read_group
@@ -276,6 +277,20 @@ def test_records_that_come_before_the_horizon_while_it_loads_stop_the_flip(world
     with pytest.raises(GuardError, match="found records that came later"):
         publish(context, topics)
     assert world.pointers.get() is None
+
+
+def test_a_record_behind_what_was_prepared_that_is_stamped_before_the_horizon_is_noted_as_late(world):
+    context, group = world.context, world.context.definition.groups["by_customer"]
+    shop.append(context, [(0, shop.NOW_MS), (0, shop.T0)], value=b'{"customer": "ann"}')  # the clock steps back
+
+    report = world.publish()
+
+    wanted = [("by_customer", "ann"), ("by_customer", "dee")]
+    found = ViewStore(context.redis, context.keys).read(wanted).entities
+    said = [found[one].reader(group, one[1]).read(shop.NOW_MS).provenance.late for one in wanted]
+    assert (report.late, said) == (1, [True, False])
+    offset, period = len(world.append_times(0)) + 1, shop.T0 // shop.HOUR_MS
+    assert context.redis.hgetall(context.keys.late(*wanted[0], report.epoch)) == {b"0:%d" % period: b"%d" % offset}
 
 
 def test_an_emptied_store_gets_an_epoch_that_was_never_used(twice):

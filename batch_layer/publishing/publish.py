@@ -6,10 +6,11 @@
 4. Pack and write every entity's batch value under the new generation, between two notes that a Redis which is emptied or
    goes back in time loses; nothing reads it yet.
 5. Read all of it back: as many keys, and the same contents.
-6. Announce the view: from now on a merge worker notes what still appears before its horizon as late.
-7. Ask the broker again: everything before the horizon is still covered. What appeared behind what was prepared, with an
+6. Record the publication, the definition, and, for a new epoch, its mark.
+7. Announce the view: from now on a merge worker notes what still appears before its horizon as late, and fills its epoch
+   where that is a new one. Wait until it is filled.
+8. Ask the broker again: everything before the horizon is still covered. What appeared behind what was prepared, with an
    append time before the horizon all the same, is noted as late here.
-8. Record the publication, the definition, and, for a new epoch, its mark.
 9. Flip the pointer, if it is still the one of step 1, the note of step 4 is there and the view is the one announced. What
    was current is now the previous one.
 10. Let go of what neither of them names.
@@ -23,6 +24,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from batch_layer.publishing.filling import ForSeconds, Waiting, await_filled, refuse_short_log
 from batch_layer.publishing.horizon import Prepared, choose_horizon, missing
 from batch_layer.publishing.retiring import retire, started_ms
 from batch_layer.publishing.view_tables import SparkViewTables
@@ -104,16 +106,23 @@ class ViewTables(Protocol):
         ...
 
 
-def publish(context: RunContext, topics: Topics | None = None, tables: ViewTables | None = None) -> PublicationReport:
+def publish(
+    context: RunContext,
+    topics: Topics | None = None,
+    tables: ViewTables | None = None,
+    waiting: Waiting | None = None,
+) -> PublicationReport:
     """Publish a batch view of everything that is prepared, and flip to it.
 
     Args:
         context: its definition is what is published.
         topics: the log; None for the environment's broker, which is asked only where a source has a topic.
         tables: None for the context's own.
+        waiting: how long a new epoch may take to be filled; None for a minute.
 
     Raises:
-        GuardError: when the horizon cannot be proven, or raw records are missing among the prepared ones.
+        GuardError: when the horizon cannot be proven, raw records are missing among the prepared ones, or no worker fills
+            a new epoch while the one before still answers.
         StoreError: when what Redis holds is not what was written.
         PointerMovedError: when somebody else published in between; nothing was flipped.
     """
@@ -137,13 +146,18 @@ def publish(context: RunContext, topics: Topics | None = None, tables: ViewTable
         lookback_from_ms=tiles.lookback_from_ms,
         positions={one.source: one.positions for one in prepared if one.topic is not None},
     )
-    pointers.announce(new)
-    _ask_again(context, topics, prepared, horizon)
-    late = _note_late(context, topics, tables, new)
+    is_new = before is None or new.epoch != before.current.epoch
+    if is_new:
+        refuse_short_log(context, topics, new)
     tables.record(new, prepared, tiles, loaded)
     DefinitionStore(context.redis, context.keys).put_definition(new.definition_id, tables.references())
     with answering(context.redis):
         context.redis.sadd(context.keys.mark, new.epoch)
+    pointers.announce(new)
+    if is_new and before is not None and not await_filled(context, topics, new.epoch, waiting or ForSeconds()):
+        _refuse_while_answering(context, before, new)
+    _ask_again(context, topics, prepared, horizon)
+    late = _note_late(context, topics, tables, new)
     pointer = Pointer(new, before.current if before else None)
     pointers.flip(before.encode() if before else None, pointer, loaded=True)
     context.log.info("view published", generation=generation, horizon=horizon, epoch=new.epoch)
@@ -206,6 +220,18 @@ def _ask_again(context: RunContext, topics: Topics | None, prepared: list[Prepar
             f"publish: expected everything before period {horizon} to be covered still, found records that came later: "
             f"{'; '.join(late)}; nothing was flipped: prepare and publish again, and look at the brokers' clocks"
         )
+
+
+def _refuse_while_answering(context: RunContext, before: Pointer, new: Published) -> None:
+    """Keep the view before where it can still answer; where it cannot, one that is not filled yet is better than none."""
+    with answering(context.redis):
+        answers = context.redis.sismember(context.keys.mark, before.current.epoch)
+    if answers:
+        raise GuardError(
+            f"publish: expected merge workers to fill the new epoch {new.epoch} up to the end of the log, found it behind; "
+            f"{before.current.generation} still answers: start query and merge worker with these settings, then publish again"
+        )
+    context.log.warning("flips to an epoch that is not filled yet: the one before is lost", epoch=new.epoch)
 
 
 def _note_late(context: RunContext, topics: Topics | None, tables: ViewTables, new: Published) -> int:

@@ -10,6 +10,7 @@ import confluent_kafka as ck
 import tenacity
 from confluent_kafka.admin import AdminClient, NewTopic, OffsetSpec  # type: ignore[attr-defined]
 
+from lambda_core.clock import SystemClock
 from lambda_core.errors import ConfigError, KafkaError, PositionError
 
 if TYPE_CHECKING:
@@ -49,6 +50,10 @@ class Topics(Protocol):
 
     def at_time(self, topic: str, moment_ms: int) -> dict[int, int | None]:
         """Return partition -> offset of the first record appended at or after the moment; None where there is none."""
+        ...
+
+    def oldest(self, topic: str) -> dict[int, int | None]:
+        """Return partition -> append time (ms) of the first record kept, where older ones are gone; None elsewhere."""
         ...
 
     def stamped_before(self, topic: str, positions: Mapping[int, int], moment_ms: int) -> list[LogRecord]:
@@ -110,6 +115,27 @@ class KafkaTopics:
         """Return partition -> offset of the first record appended at or after the moment; None where there is none."""
         found = self._offsets(topic, OffsetSpec.for_timestamp(moment_ms))
         return {partition: None if offset < 0 else offset for partition, offset in found.items()}
+
+    def oldest(self, topic: str) -> dict[int, int | None]:
+        """Return partition -> append time (ms) of the first record kept, where older ones are gone; None elsewhere.
+
+        A partition that lost all of its records is as old as now.
+        """
+        ends, found = self.ends(topic), dict[int, int | None]()
+        for partition, begin in self.begins(topic).items():
+            found[partition] = None if begin == 0 else self._append_ms(topic, partition, begin, ends[partition])
+        return found
+
+    def _append_ms(self, topic: str, partition: int, offset: int, end: int) -> int:
+        if offset >= end:
+            return SystemClock().now_ms()
+        with kafka_errors(self._servers), closing(consumer(self._servers, topic, {partition: offset})) as reading:
+            message = reading.poll(self._answer_s)
+            if message is None or message.error() is not None:
+                raise KafkaError(
+                    f"topic {topic}/{partition} at {self._servers}: expected the record {offset}, found none"
+                )
+            return int(message.timestamp()[1])
 
     def stamped_before(self, topic: str, positions: Mapping[int, int], moment_ms: int) -> list[LogRecord]:
         """Return the records from these offsets on (0 where none is given) whose append time lies before the moment.
@@ -195,6 +221,10 @@ class MemoryTopics:
             partition: next((place for place, time_ms in enumerate(times) if time_ms >= moment_ms), None)
             for partition, times in self.records[topic].items()
         }
+
+    def oldest(self, topic: str) -> dict[int, int | None]:
+        """Return partition -> None: nothing is ever gone."""
+        return dict.fromkeys(self.records[topic])
 
     def stamped_before(self, topic: str, positions: Mapping[int, int], moment_ms: int) -> list[LogRecord]:
         """Return the records from these offsets on whose append time lies before the moment; they have no values."""

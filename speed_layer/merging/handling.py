@@ -1,7 +1,7 @@
 """What becomes of a batch of updates. Pure: the store, the clock and the log are given.
 
-1. The pointer names the epochs to write: those of the current and the previous view whose definition this worker has.
-   Without any, the worker waits; it never writes beside an epoch. (During a change of the definition a worker of each
+1. The pointer names the epochs to write: those of the current and the previous view whose definition this worker has, and
+   that of a view that is announced. Without any, the worker waits; it never writes beside an epoch. (During a change of the definition a worker of each
    runs, so that a revert finds its epoch up to date.)
 2. An update goes to the epoch of its own definition; one of no such definition is dropped and counted.
 3. Positions are those of the oldest epoch: an epoch without a position begins where the log begins.

@@ -113,13 +113,14 @@ class RedisTarget:
         return coming, pointer, frozenset(held)
 
     def _targets_of(self, coming: bytes | None, found: bytes | None, held: frozenset[bytes]) -> tuple[Target, ...]:
-        if found is None:
-            return ()
-        pointer = Pointer.decode(found)
-        views = (*pointer.views, *([Published.decode(coming)] if coming else []))
+        """Return the epochs to write: the newest of each definition that is published, and one that is to be filled."""
+        named = Pointer.decode(found).views if found else ()
+        views = (*named, *([Published.decode(coming)] if coming else []))
+        first_period = min((view.horizon for view in views), default=0)
         targets: dict[str, Target] = {}
-        for one in pointer.views:
+        for one in views:
             definition = self._definition(one.definition_id)
-            if definition is not None and one.definition_id not in targets and one.epoch.encode() in held:
-                targets[one.definition_id] = Target(definition, one.epoch, pointer.retained_horizon(), views)
+            is_older = one in named and any(target.definition is definition for target in targets.values())
+            if definition is not None and not is_older and one.epoch.encode() in held:
+                targets.setdefault(one.epoch, Target(definition, one.epoch, first_period, views))
         return tuple(targets.values())

@@ -173,6 +173,21 @@ class Tables:
         return [event for event in self.world.counted(known) if self.world.of_view(event, horizon)]
 
 
+@dataclass
+class ForTurns:
+    """A publication that waits: others go on for a while, or nobody does."""
+
+    world: World
+
+    def until(self, is_so: Callable[[], bool]) -> bool:
+        for _ in range(self.world.draw.choice([0, 5, 40])):
+            if is_so():
+                return True
+            if not self.world.quiet and len(self.world._busy) <= DEPTH:
+                self.world.turn()
+        return is_so()
+
+
 class World:
     """Everything, from one seed.
 
@@ -335,7 +350,7 @@ class World:
     def publish(self) -> None:
         """A batch view is published."""
         context = self.context("publish")
-        report = publish(context, self.topics, Tables(self, context.redis))
+        report = publish(context, self.topics, Tables(self, context.redis), ForTurns(self))
         self.seen["published"] += 1
         self.tell(f"published {report.generation}, horizon {report.horizon}, epoch {report.epoch}")
 
@@ -433,7 +448,7 @@ class World:
         if not self._is_whole():
             self.publish()
         for name in self.workers:
-            for _ in range(500):
+            for _ in range(5_000):
                 if self._step(name) == 0 and self._is_caught_up():
                     break
         horizon = self.reader.pointer().current.horizon

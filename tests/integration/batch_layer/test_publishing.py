@@ -2,22 +2,25 @@ import math
 import random
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 from confluent_kafka.admin import AdminClient
 
 from batch_layer.publishing import publish, revert
 from batch_layer.publishing.batch_values import BatchValues
+from batch_layer.publishing.filling import ForSeconds
 from batch_layer.publishing.publish import PublicationReport
 from batch_layer.publishing.retiring import LIFE_SECONDS
+from lambda_core.config.project import Project
 from lambda_core.context import RunContext
 from lambda_core.errors import GuardError, PointerMovedError, PositionError
 from lambda_core.features.keys import entity_key
-from lambda_core.repositories.log import KafkaTopics
+from lambda_core.repositories.log import KafkaTopics, producer
 from lambda_core.repositories.pointers import PointerRepository
 from lambda_core.repositories.view_store import ViewStore
 from lambda_core.schemas import tables
+from lambda_core.schemas.messages import UPDATES, topic
 from lambda_core.views.packing import unpack
 from lambda_core.views.reading import read_group
 from tests.integration.batch_layer import shop
@@ -302,3 +305,39 @@ def test_an_emptied_store_gets_an_epoch_that_was_never_used(twice):
     assert before == f"{context.definition.id}.0"
     assert report.epoch == f"{context.definition.id}.1"
     assert context.redis.smembers(context.keys.mark) == {report.epoch.encode()}
+
+
+class Filling(ForSeconds):
+    """Workers that fill an epoch as soon as somebody waits for it."""
+
+    def __init__(self, context: RunContext) -> None:
+        super().__init__(0.2)
+        self._context = context
+
+    def until(self, is_so):
+        name = topic(self._context.project.project, UPDATES)
+        for partition, end in is_so.ends.items():
+            self._context.redis.set(self._context.keys.worker(f"{name}@{is_so.epoch}", partition), end)
+        return super().until(is_so)
+
+
+def test_a_changed_definition_answers_once_its_epoch_is_filled_and_the_one_before_until_then(twice):
+    context, before = twice.context, twice.pointers.get()
+    updates = topic(context.project.project, UPDATES)
+    KafkaTopics(context.environment.kafka).create({updates: 1})
+    sending = producer(context.environment.kafka)
+    sending.produce(updates, b"{}", partition=0)
+    assert sending.flush(10) == 0
+    settings = context.project.model_dump(by_alias=True)
+    settings["view"]["ring"] += 1
+    changed = replace(context, project=Project.model_validate(settings))
+
+    with pytest.raises(GuardError, match=rf"{before.current.generation} still answers"):
+        publish(changed, waiting=ForSeconds(0.2))
+    assert twice.pointers.get() == before
+    announced = twice.pointers.coming()
+    report = publish(changed, waiting=Filling(changed))
+
+    assert announced.epoch == f"{changed.definition.id}.0"
+    assert report.epoch == f"{changed.definition.id}.1"
+    assert twice.pointers.get().previous == before.current

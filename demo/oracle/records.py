@@ -6,7 +6,7 @@
 3. Event time in UTC (`demo.moments`), not before the first year, not beyond append time plus tolerance; a reference
    has none.
 4. Of what is accepted: files from `log_from` on, and messages before it, are duplicates; so is a later copy of a unique
-   key within the horizon of the copy last kept on its partition. Of a reference, the newest copy of a key counts.
+   key, of the same entities, within the horizon of the copy last kept on its partition. Of a reference, the newest copy of a key counts.
 """
 
 from __future__ import annotations
@@ -49,8 +49,15 @@ def understand(declared: Declared, source: str, raw: pl.DataFrame, data: Path) -
     else:
         frame = _timed(frame, source, section, data)
     period = pl.when(pl.col("origin_kind") == "log").then(pl.col("append_ms") // declared.period_ms).otherwise(-1)
-    unique = pl.concat_str([pl.col(name).cast(pl.String) for name in section["unique_key"]], separator="|")
-    return _marked(frame.with_columns(period=period, unique=unique), section)
+    return _marked(frame.with_columns(period=period, unique=_unique(declared, source)), section)
+
+
+def _unique(declared: Declared, source: str) -> pl.Expr:
+    """Return what two records of one event have in common: the unique key, and the entities that they are of."""
+    keys = [pl.col(name).cast(pl.String) for name in declared.sources[source]["unique_key"]]
+    entities = dict.fromkeys(group.keys for group in declared.groups if group.source == source)
+    own = [pl.concat_str([pl.col(name).cast(pl.String) for name in columns], separator="|") for columns in entities]
+    return pl.concat_str([*keys, *(key.fill_null("%") for key in own)], separator="|")
 
 
 def _fields(raw: pl.DataFrame, names: list[str]) -> pl.DataFrame:

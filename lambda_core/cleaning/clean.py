@@ -30,7 +30,7 @@ from lambda_core.cleaning.expressions import analyse, no_condition
 from lambda_core.cleaning.looking_up import look_up
 from lambda_core.cleaning.reading import BROKEN, FIELDS
 from lambda_core.errors import ConfigError
-from lambda_core.features.keys import entity_key_sql
+from lambda_core.features.keys import unique_key_sql
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -69,7 +69,7 @@ def clean(project: Project, source_name: str, frame: DataFrame, references: dict
     frame = derive(source, frame, path, found)
     frame = _time(source, frame, path, found)
     frame = _rule(source, frame, path, found)
-    return _name(source, frame, carried, found)
+    return _name(source, frame, carried, found, _unique(project, source_name))
 
 
 def _read(source: Source, frame: DataFrame, carried: list[str], found: list[Reason]) -> DataFrame:
@@ -142,13 +142,20 @@ def _rule(source: Source, frame: DataFrame, path: str, found: list[Reason]) -> D
     return frame
 
 
-def _name(source: Source, frame: DataFrame, carried: list[str], found: list[Reason]) -> DataFrame:
+def _unique(project: Project, source_name: str) -> Column:
+    """Return what names the event that a record tells of; null where the source declares nothing that does."""
+    unique = project.sources[source_name].unique_key
+    entities = [group.entity for group in project.feature_groups.values() if group.source == source_name]
+    keys = [project.entities[entity].keys for entity in dict.fromkeys(entities)]
+    return F.expr(unique_key_sql(unique, keys)) if unique else F.lit(None).cast("string")
+
+
+def _name(source: Source, frame: DataFrame, carried: list[str], found: list[Reason], unique: Column) -> DataFrame:
     # A good record costs the conditions alone: no sentence is made for it, and no array.
     broken = F.when(F.col(BROKEN).isNotNull(), F.array(F.col(BROKEN)))
     wrong = reduce(Column.__or__, (reason.wrong for reason in found), F.lit(False))  # noqa: FBT003
     several = F.when(wrong, F.array_compact(F.array(*(reason.told() for reason in found))))
     every = F.coalesce(broken, several, F.array().cast("array<string>"))
-    unique = F.expr(entity_key_sql(source.unique_key)) if source.unique_key else F.lit(None).cast("string")
     positions = [name for name in carried if name != BROKEN]
     named = frame.select(
         *source.all_columns, "event_time_ms", *positions, unique.alias("unique_id"), every.alias("reasons")

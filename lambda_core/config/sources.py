@@ -102,7 +102,7 @@ class Source(Section):
         first_year: an event before it is quarantined.
         tolerance: how far beyond its append time an event time may lie.
         known_by: when an event counts as known in training: at its event time, or when it was appended.
-        unique_key: columns whose equal values mean the same event sent twice.
+        unique_key: columns whose equal values mean the same event sent twice, if it is of the same entities both times.
         duplicate_horizon: how long after the kept copy another one counts as its duplicate, in append time.
     """
 

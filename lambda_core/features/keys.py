@@ -50,6 +50,20 @@ def entity_key_sql(columns: Sequence[str]) -> str:
     return f" || '{JOINER}' || ".join(_escape_sql(column) for column in columns)
 
 
+def unique_key_sql(unique: Sequence[str], entities: Sequence[Sequence[str]]) -> str:
+    """Return the Spark SQL expression of what makes two records the same event; null when a column of the key is null.
+
+    Records that say to be the same and are of other entities are not: what one counts for an entity, the other could not
+    count for another one. So the keys of the record's entities stand behind its own, `%` where it has no such entity.
+
+    Args:
+        unique: the columns of the source's unique key.
+        entities: the key columns of each entity that its events are counted for.
+    """
+    own = (f"coalesce({entity_key_sql(columns)}, '%')" for columns in entities)
+    return f" || '{JOINER}' || ".join([entity_key_sql(unique), *own])
+
+
 def _escape_sql(column: str) -> str:
     expression = f"cast(`{column}` as string)"
     for character in _ESCAPED:

@@ -10,6 +10,7 @@ from decimal import Decimal
 import pytest
 
 from lambda_core.cleaning import clean, read_fields
+from lambda_core.config.project import Project
 from lambda_core.errors import ConfigError
 from lambda_core.features.keys import entity_key
 
@@ -215,6 +216,23 @@ def test_unique_ids_are_the_canonical_keys_of_their_columns(cleaned, shop):
     rows = cleaned(project, [order(id=name, count=number) for name, number in wanted])
 
     assert [row["unique_id"] for row in rows] == [entity_key(key) for key in wanted]
+
+
+def test_records_of_one_key_are_the_same_event_only_where_they_are_of_the_same_entities(cleaned, shop):
+    settings = shop().model_dump(by_alias=True)
+    settings["entities"] = {"item": {"keys": ["item"]}, "lot": {"keys": ["item", "count"]}}
+    counted = [{"aggregations": ["count"], "windows": ["1h"]}]
+    settings["feature_groups"] = {
+        name: {"source": "orders", "entity": name, "features": counted} for name in settings["entities"]
+    }
+    project = Project.model_validate(settings)
+
+    orders = [("a", "pen", 1), ("a", "pen", 1), ("a", "cup", 1), ("a", "pen", 2), ("a", None, 1), ("a", None, 2)]
+    rows = cleaned(project, [order(id=name, item=item, count=count) for name, item, count in orders])
+
+    assert [row["unique_id"] for row in rows] == [
+        "a|pen|pen|1", "a|pen|pen|1", "a|cup|cup|1", "a|pen|pen|2", "a|%|%", "a|%|%",
+    ]  # fmt: skip
 
 
 def test_columns_may_be_named_as_the_records_parts_are(cleaned, shop):

@@ -7,6 +7,7 @@ import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lambda_core import fail_points
 from lambda_core.clock import SystemClock
 from lambda_core.config.loading import load_environment, load_project
 from lambda_core.context import RunContext
@@ -37,6 +38,7 @@ def build_context(
         ConfigError: when a setting is wrong.
     """
     variables = os.environ if variables is None else variables
+    fail_points.arm(variables.get(fail_points.VARIABLE, ""))
     project = load_project(conf / variables.get("MAINSTEM_PROJECT", default_project(conf)))
     environment = load_environment(
         conf / "environments" / f"{variables.get('MAINSTEM_ENVIRONMENT', 'local')}.yaml", variables

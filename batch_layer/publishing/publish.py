@@ -29,6 +29,7 @@ from batch_layer.publishing.horizon import Prepared, choose_horizon, missing
 from batch_layer.publishing.retiring import retire, started_ms
 from batch_layer.publishing.view_tables import SparkViewTables
 from lambda_core.errors import GuardError, StoreError
+from lambda_core.fail_points import passed
 from lambda_core.repositories.pointers import PointerRepository
 from lambda_core.repositories.record_store import DefinitionStore
 from lambda_core.repositories.store import Script, answering, call_all
@@ -151,6 +152,7 @@ def publish(
         refuse_short_log(context, topics, new)
     tables.record(new, prepared, tiles, loaded)
     DefinitionStore(context.redis, context.keys).put_definition(new.definition_id, tables.references())
+    passed("publish.before_mark")
     with answering(context.redis):
         context.redis.sadd(context.keys.mark, new.epoch)
     pointers.announce(new)
@@ -158,9 +160,13 @@ def publish(
         _refuse_while_answering(context, before, new)
     _ask_again(context, topics, prepared, horizon)
     late = _note_late(context, topics, tables, new)
+    passed("publish.before_flip")
     pointer = Pointer(new, before.current if before else None)
     pointers.flip(before.encode() if before else None, pointer, loaded=True)
+    passed("publish.after_flip")
     context.log.info("view published", generation=generation, horizon=horizon, epoch=new.epoch)
+    retired = retire(context.redis, context.keys, context.definition, pointer)
+    passed("publish.after_retire")
     return PublicationReport(
         generation=generation,
         horizon=horizon,
@@ -170,7 +176,7 @@ def publish(
         covered=covered,
         tiles=tiles.tiles,
         loaded=loaded,
-        retired=retire(context.redis, context.keys, context.definition, pointer),
+        retired=retired,
         late=late,
     )
 
@@ -200,7 +206,9 @@ def _load(pointers: PointerRepository, tables: ViewTables, generation: str, tile
         StoreError: when Redis holds something else than was written.
     """
     pointers.begin(generation)
+    passed("publish.before_write")
     written = tables.write(generation, tiles)
+    passed("publish.after_write")
     pointers.written(generation)
     found = tables.read_back(generation, tiles)
     for group, was in written.items():

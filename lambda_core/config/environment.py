@@ -11,6 +11,7 @@ Every variable that Mainstem reads is declared here, once:
     MAINSTEM_API_TOKEN_FILE                  file that holds it, in place of the variable
     MAINSTEM_LOG                             least level of what is logged (default: INFO)
     MAINSTEM_REPORT                          the demo's report that the notebook looks at
+    MAINSTEM_FAIL_AT                         where a process ends by SIGKILL, for crash runs (`fail_points`; default: nowhere)
 """
 
 from pathlib import Path

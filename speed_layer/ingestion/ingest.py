@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from pyspark.sql import functions as F  # noqa: N812 - as Spark's own documentation names it
 from pyspark.sql import types as T  # noqa: N812
 
+from lambda_core.fail_points import passed
 from lambda_core.repositories.log import KafkaTopics
 from lambda_core.schemas.ids import content_id_sql
 from lambda_core.schemas.messages import SCORES, topic
@@ -96,7 +97,9 @@ def _start(
     claim(checkpoint, "", KafkaTopics(context.environment.kafka).ids([place or name]))
 
     def write_batch(frame: DataFrame, batch: int) -> None:
+        passed("raw.before_commit")
         write(frame, batch, application_id(checkpoint))
+        passed("raw.after_commit")
 
     return (
         stream.writeStream.foreachBatch(write_batch)

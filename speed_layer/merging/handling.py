@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 
+from lambda_core.fail_points import passed
 from lambda_core.features.aggregations import encode_component
 from lambda_core.schemas.messages import Update
 
@@ -112,6 +113,7 @@ class MergeHandler:
         """Apply the batch's updates, each to the epoch of its definition."""
         updates = [update for record in records if (update := self._read(record)) is not None]
         left = len(updates)
+        passed("merge.before_apply")
         for target in self._targets:
             own = [_exact(target.definition, update) for update in updates if update.definition == target.definition.id]
             left -= len(own)
@@ -122,10 +124,12 @@ class MergeHandler:
                     self._name_late(target, own)
         self._measures.count({"other_definition": left})
         self._appended = [update.append_ms for update in updates]
+        passed("merge.after_apply")
 
     def keep(self, positions: Mapping[int, int]) -> None:
         """Keep the next offsets beside the data that was written."""
         self._store.keep(self._epochs, positions)
+        passed("merge.after_keep")
         self._next.update(positions)
         self._measures.done(self._appended, self._lag(self._next))
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 
+from lambda_core.fail_points import passed
 from lambda_core.schemas.messages import Request, Score
 
 if TYPE_CHECKING:
@@ -92,11 +93,14 @@ class ScoreHandler:
             self._score(request, prediction)
             for request, prediction in zip(requests, self._outbox.predict(requests), strict=True)
         ]
+        passed("score.before_stand")
         standing = self._outbox.stand(scores)
+        passed("score.after_stand")
         first = [score for score, other in zip(scores, standing, strict=True) if other is None]
         repeats = [other for other in standing if other is not None]
         unsent = {one.prediction_id: one for one in [*first, *repeats] if one.prediction_id not in self._sent}
         self._outbox.send(list(unsent.values()))
+        passed("score.after_send")
         self._remember(unsent)
         self._measures.count({"repeats": len(repeats), **Counter(score.answer.source for score in first)})
         self._appended = [score.append_ms for score in first]
@@ -104,6 +108,7 @@ class ScoreHandler:
     def keep(self, positions: Mapping[int, int]) -> None:
         """Keep the next offsets."""
         self._outbox.keep(positions)
+        passed("score.after_keep")
         self._next.update(positions)
         self._measures.done(self._appended, self._lag(self._next))
 

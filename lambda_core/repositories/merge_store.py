@@ -32,14 +32,6 @@ class MergeCounts:
     duplicates: int = 0
     dropped: int = 0
 
-    def __add__(self, other: MergeCounts) -> MergeCounts:
-        return MergeCounts(
-            self.applied + other.applied,
-            self.fenced + other.fenced,
-            self.duplicates + other.duplicates,
-            self.dropped + other.dropped,
-        )
-
 
 class MergeStore:
     """Applies updates of one definition, each at most once.
@@ -66,7 +58,4 @@ class MergeStore:
         """
         calls = Scripts(self._definition, self._keys, epoch, first_period).merge_calls(updates)
         replies = call_all(self._client, self._script, calls)
-        counts = MergeCounts()
-        for reply in replies:
-            counts += MergeCounts(*reply)
-        return counts
+        return MergeCounts(*(sum(column) for column in zip(*replies, strict=True)))

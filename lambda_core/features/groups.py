@@ -69,9 +69,14 @@ class FeatureGroup:
         return tuple(operator for slot in self.slots for operator in slot.aggregation.plan)
 
     @cached_property
+    def components(self) -> str:
+        """Return the kinds of a row's components, a character each, slot after slot."""
+        return "".join(slot.aggregation.components for slot in self.slots)
+
+    @cached_property
     def width(self) -> int:
         """Return how many components a row of all slots has."""
-        return sum(len(slot.aggregation.components) for slot in self.slots)
+        return len(self.components)
 
     def longest_window_ms(self, hop_ms: int) -> int:
         """Return the length of the longest window with this hop, in milliseconds."""

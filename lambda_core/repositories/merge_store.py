@@ -35,15 +35,6 @@ class MergeCounts:
     dropped: int = 0
     late: int = 0
 
-    def __add__(self, other: MergeCounts) -> MergeCounts:
-        return MergeCounts(
-            self.applied + other.applied,
-            self.fenced + other.fenced,
-            self.duplicates + other.duplicates,
-            self.dropped + other.dropped,
-            self.late + other.late,
-        )
-
 
 class MergeStore:
     """Applies updates of one definition, each at most once.
@@ -76,7 +67,5 @@ class MergeStore:
         """
         scripts = Scripts(self._definition, self._keys, epoch, first_period, views)
         replies = call_all(self._client, self._script, scripts.merge_calls(updates))
-        counts = MergeCounts(late=sum(map(scripts.is_late, updates)) if views else 0)
-        for reply in replies:
-            counts += MergeCounts(*reply)
-        return counts
+        late = sum(map(scripts.is_late, updates)) if views else 0
+        return MergeCounts(*(sum(column) for column in zip(*replies, strict=True)), late=late)

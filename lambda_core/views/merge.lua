@@ -288,7 +288,7 @@ local function write()
   for partition, offset in pairs(moved) do add('f:' .. partition, string.format('%.0f', offset)) end
   for place, row in pairs(rows) do add('e:' .. place, row) end
   for name, row in pairs(tiles) do add(name, type(row) == 'string' and row or cmsgpack.pack(row)) end
-  redis.call('ZADD', KEYS[2], period, period)
+  if not held[1] then redis.call('ZADD', KEYS[2], period, period) end -- a hash that is there is indexed
   remember()
   redis.call('HSET', KEYS[1], unpack(fields))
   moved, rows, tiles, changed = {}, {}, {}, 0

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from lambda_core.clock import Clock
-    from lambda_core.features.definition import Definition, FeatureGroup
+    from lambda_core.features.definition import Definition
     from lambda_core.repositories.merge_store import MergeCounts
     from lambda_core.views.pointer import Published
     from speed_layer.monitoring import Measures
@@ -168,15 +168,11 @@ _DECODER = msgspec.json.Decoder(Update)
 
 def _exact(definition: Definition, update: Update) -> Update:
     """Return the update with its floats as the core writes them: Spark's shortest text has other bytes."""
-    codes = _codes(definition.groups[update.group])
+    codes = definition.groups[update.group].components
     if "f" not in codes:
         return update
     row = [_float(code, text) for code, text in zip(codes, update.row, strict=True)]
     return msgspec.structs.replace(update, row=row)
-
-
-def _codes(group: FeatureGroup) -> str:
-    return "".join(slot.aggregation.components for slot in group.slots)
 
 
 def _float(code: str, text: str) -> str:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import chain, islice
 from typing import TYPE_CHECKING
 
 from lambda_core.repositories.store import Script, call_all
 from lambda_core.views.script import MERGE, Scripts
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping, Sequence
 
     import redis
 
@@ -31,14 +32,6 @@ class MergeCounts:
     fenced: int = 0
     duplicates: int = 0
     dropped: int = 0
-
-    def __add__(self, other: MergeCounts) -> MergeCounts:
-        return MergeCounts(
-            self.applied + other.applied,
-            self.fenced + other.fenced,
-            self.duplicates + other.duplicates,
-            self.dropped + other.dropped,
-        )
 
 
 class MergeStore:
@@ -64,9 +57,20 @@ class MergeStore:
             EpochError: when this Redis does not hold the epoch: stop applying.
             StoreError: when any reply is an error or missing. What was applied before it is fenced when sent again.
         """
-        calls = Scripts(self._definition, self._keys, epoch, first_period).merge_calls(updates)
-        replies = call_all(self._client, self._script, calls)
-        counts = MergeCounts()
-        for reply in replies:
-            counts += MergeCounts(*reply)
-        return counts
+        return self.apply_parts(epoch, {0: updates}, first_period)[0]
+
+    def apply_parts(
+        self, epoch: str, parts: Mapping[int, Iterable[Update]], first_period: int = 0
+    ) -> dict[int, MergeCounts]:
+        """Do the same for the updates of several partitions of the log, in one round trip; return each one's counts.
+
+        An entity's updates lie on one partition, so their order is kept.
+        """
+        scripts = Scripts(self._definition, self._keys, epoch, first_period)
+        calls = {partition: scripts.merge_calls(updates) for partition, updates in parts.items()}
+        replies = iter(call_all(self._client, self._script, list(chain.from_iterable(calls.values()))))
+        return {partition: _total(islice(replies, len(own))) for partition, own in calls.items()}
+
+
+def _total(replies: Iterable[Sequence[int]]) -> MergeCounts:
+    return MergeCounts(*map(sum, zip(*replies, strict=True)))

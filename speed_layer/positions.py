@@ -59,11 +59,17 @@ class Positions:
         """
         begins = self.topics.begins(self.topic)
         own = sorted(begins) if self.partitions is None else list(self.partitions)
-        with answering(client):
-            kept = cast("list[bytes | None]", client.mget([self._key(scope, partition) for partition in own]))
+        found = self.kept(client, scope, own)
         ends = self.topics.ends(self.topic)  # asked after what is kept: another worker may have gone on in between
-        found = {partition: int(offset) for partition, offset in zip(own, kept, strict=True) if offset is not None}
         return start_positions(self.topic, found, {p: begins[p] for p in own if p in begins}, ends)
+
+    def kept(self, client: redis.Redis, scope: str, partitions: Sequence[int]) -> dict[int, int]:
+        """Return the next offsets that are kept under this scope, of those partitions that have one."""
+        with answering(client):
+            kept = cast("list[bytes | None]", client.mget([self._key(scope, partition) for partition in partitions]))
+        return {
+            partition: int(offset) for partition, offset in zip(partitions, kept, strict=True) if offset is not None
+        }
 
     def keep(self, client: redis.Redis, scope: str, positions: Mapping[int, int]) -> None:
         """Keep next offsets under a scope."""

@@ -19,7 +19,7 @@ import tenacity
 from lambda_core.errors import PositionError, ServerError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from threading import Event
 
 POLL_S = 0.2
@@ -98,26 +98,28 @@ class Worker:
         return True
 
 
-def run_until(stop: Event, worker: Worker, log: Any) -> None:
+def run_until(stop: Event, worker: Worker, log: Any, waits: Callable[[str], None] = lambda _: None) -> None:
     """Step until `stop` is set. A server that is away is waited for; a lost position ends the run.
+
+    The log and `waits` are told the reason of every wait.
 
     Raises:
         PositionError: when the log no longer has what comes next.
     """
+
+    def tell(state: tenacity.RetryCallState) -> None:
+        reason = str(state.outcome.exception()) if state.outcome else ""
+        waits(reason)
+        log.warning("worker waits for its servers", attempt=state.attempt_number, reason=reason)
+
     retrying = tenacity.Retrying(
         retry=tenacity.retry_if_exception_type(ServerError) & tenacity.retry_if_not_exception_type(PositionError),
         wait=tenacity.wait_exponential(multiplier=0.1, max=5),
         stop=tenacity.stop_when_event_set(stop),
         sleep=tenacity.sleep_using_event(stop),
-        before_sleep=lambda state: log.warning(
-            "worker waits for its servers", attempt=state.attempt_number, reason=str(_error_of(state))
-        ),
+        before_sleep=tell,
         retry_error_callback=lambda _: 0,
     )
     while not stop.is_set():
         if retrying(worker.step) is None:
             stop.wait(WAIT_S)
-
-
-def _error_of(state: tenacity.RetryCallState) -> BaseException | None:
-    return state.outcome.exception() if state.outcome else None

@@ -1,4 +1,4 @@
-"""`mainstem speed | merge | score | serve`: the long-running processes, until Ctrl-C or SIGTERM."""
+"""`mainstem merge | score | serve`: the long-running processes, until Ctrl-C or SIGTERM."""
 
 from __future__ import annotations
 
@@ -7,16 +7,10 @@ import typer
 from jobs import merge as merge_job
 from jobs import score as score_job
 from jobs import serve as serve_job
-from jobs import speed as speed_job
 
 
 def register(app: typer.Typer) -> None:
     """Add one command a long-running process to the application."""
-
-    @app.command()
-    def speed() -> None:
-        """Run the streaming queries: topics to updates, requests and quarantine, and to the raw tables."""
-        raise typer.Exit(speed_job.main())
 
     @app.command()
     def merge() -> None:

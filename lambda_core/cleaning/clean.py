@@ -9,7 +9,8 @@ What happens to a row, in this order; each step sees only the row, its position 
 5. Derived    in order of declaration; each may use those before it; same reasons as for the record's own columns.
 6. Timed      event_time_ms; missing, before the first year, beyond append time and tolerance are reasons.
 7. Ruled      every row rule that is false is a reason.
-8. Named      unique_id; duplicate by `log_from`. (By `unique_key` needs more rows than one: preparation, the store.)
+8. Sized      texts that would make a message longer than a broker takes are a reason.
+9. Named      unique_id; duplicate by `log_from`. (By `unique_key` needs more rows than one: preparation, the store.)
 
 Projections and broadcast joins only, so that the same plan runs in Real-Time Mode.
 """
@@ -29,6 +30,7 @@ from lambda_core.cleaning.deriving import derive, possible
 from lambda_core.cleaning.expressions import analyse, no_condition
 from lambda_core.cleaning.looking_up import look_up
 from lambda_core.cleaning.reading import BROKEN, FIELDS
+from lambda_core.cleaning.sizes import too_long
 from lambda_core.errors import ConfigError
 from lambda_core.features.keys import unique_key_sql
 
@@ -69,6 +71,8 @@ def clean(project: Project, source_name: str, frame: DataFrame, references: dict
     frame = derive(source, frame, path, found)
     frame = _time(source, frame, path, found)
     frame = _rule(source, frame, path, found)
+    size = too_long(project, source_name)
+    found += [size] if size else []
     return _name(source, frame, carried, found, _unique(project, source_name))
 
 

@@ -45,15 +45,20 @@ class SpeedSettings(Section):
         raw_trigger_ms: how often the raw writer commits.
         max_batch: how many updates a worker takes in one round trip.
         topic_partitions: partitions of the project's own topics where they are made.
-        merge_metrics_port, score_metrics_port: where the workers serve Prometheus metrics, on loopback; none when unset.
+        query_metrics_port, merge_metrics_port, score_metrics_port: where the process of the queries and the workers serve
+            Prometheus metrics, on loopback; none when unset.
+        max_lag_ms: how old the oldest record that waits may be before `mainstem speed status` complains; a query's
+            trigger, which lies between its checkpoints, comes on top.
     """
 
     trigger: str = "realtime 30 seconds"
     raw_trigger_ms: Milliseconds = Field(default=5_000, alias="raw_trigger")
     max_batch: int = Field(default=500, ge=1, le=2_000)
     topic_partitions: int = Field(default=2, ge=1)
+    query_metrics_port: int | None = Field(default=None, ge=1, le=65535)
     merge_metrics_port: int | None = Field(default=None, ge=1, le=65535)
     score_metrics_port: int | None = Field(default=None, ge=1, le=65535)
+    max_lag_ms: Milliseconds = Field(default=60_000, ge=1_000, alias="max_lag")
 
 
 class ApiSettings(Section):

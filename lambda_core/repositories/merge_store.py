@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import chain, islice
 from typing import TYPE_CHECKING
 
 from lambda_core.repositories.store import Script, call_all
 from lambda_core.views.script import MERGE, Scripts
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     import redis
 
@@ -65,7 +66,25 @@ class MergeStore:
             EpochError: when this Redis does not hold the epoch: stop applying.
             StoreError: when any reply is an error or missing. What was applied before it is fenced when sent again.
         """
+        return self.apply_parts(epoch, {0: updates}, first_period, views)[0]
+
+    def apply_parts(
+        self,
+        epoch: str,
+        parts: Mapping[int, Sequence[Update]],
+        first_period: int = 0,
+        views: Sequence[Published] = (),
+    ) -> dict[int, MergeCounts]:
+        """Do the same for the updates of several partitions of the log, in one round trip; return each one's counts.
+
+        An entity's updates lie on one partition, so their order is kept.
+        """
         scripts = Scripts(self._definition, self._keys, epoch, first_period, views)
-        replies = call_all(self._client, self._script, scripts.merge_calls(updates))
-        late = sum(map(scripts.is_late, updates)) if views else 0
-        return MergeCounts(*(sum(column) for column in zip(*replies, strict=True)), late=late)
+        calls = {partition: scripts.merge_calls(updates) for partition, updates in parts.items()}
+        replies = iter(call_all(self._client, self._script, list(chain.from_iterable(calls.values()))))
+        late = {partition: sum(map(scripts.is_late, updates)) if views else 0 for partition, updates in parts.items()}
+        return {partition: _total(islice(replies, len(own)), late[partition]) for partition, own in calls.items()}
+
+
+def _total(replies: Iterable[Sequence[int]], late: int) -> MergeCounts:
+    return replace(MergeCounts(*map(sum, zip(*replies, strict=True))), late=late)

@@ -4,7 +4,7 @@ Topics of a project: `<project>.updates`, `<project>.requests`, `<project>.quara
 Times are milliseconds since 1970-01-01 UTC. A *position* is (partition, offset) of the record in its source topic.
 """
 
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
@@ -12,6 +12,11 @@ UPDATES = "updates"
 REQUESTS = "requests"
 QUARANTINE = "quarantine"
 SCORES = "scores"
+
+Place = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
+"""An offset; the fence's script counts in doubles."""
+Partition = Annotated[int, msgspec.Meta(ge=0, lt=2**31)]
+Time = Annotated[int, msgspec.Meta(ge=-(2**53), le=2**53)]
 
 
 def topic(project: str, kind: str) -> str:
@@ -36,10 +41,10 @@ class Update(msgspec.Struct, frozen=True):
     definition: str
     group: str
     entity: str
-    partition: int
-    offset: int
-    append_ms: int
-    event_ms: int
+    partition: Partition
+    offset: Place
+    append_ms: Time
+    event_ms: Time
     row: list[str]
     unique: str | None = None
 

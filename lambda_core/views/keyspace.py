@@ -5,6 +5,8 @@
     ms:<project>:loading:<generation>                     note of a publication on its way: begun, or written
     ms:<project>:mark                                     epoch mark: the epochs that this Redis holds in full (set)
     ms:<project>:worker:<topic>:<partition>               next offset of the updates topic, by the data written here
+    ms:<project>:figures:<process>                        what a process of the speed layer measured (JSON, expires soon)
+    ms:<project>:figures                                  which processes were heard of, and when (sorted set)
     ms:<project>:model:<model>                            the model pointer (JSON)
     ms:<project>:model:<model>:<version>:<partition>      ONNX bytes; `...:manifest` its manifest
     ms:<project>:score:<prediction id>                    a score (JSON), the first one stands
@@ -49,6 +51,15 @@ class Keyspace:
     def worker(self, topic: str, partition: int) -> str:
         """Return the key of the merge worker's position on a partition of the updates topic."""
         return f"ms:{self.project}:worker:{topic}:{partition}"
+
+    @property
+    def figures_index(self) -> str:
+        """Return the key of the index of processes that left figures."""
+        return f"ms:{self.project}:figures"
+
+    def figures(self, process: str) -> str:
+        """Return the key of one process's figures."""
+        return f"{self.figures_index}:{process}"
 
     @property
     def entity_prefix(self) -> str:

@@ -3,20 +3,19 @@
 1. The pointer names the epochs to write: those of the current and the previous view whose definition this worker has, and
    that of a view that is announced. Without any, the worker waits; it never writes beside an epoch. (During a change of the definition a worker of each
    runs, so that a revert finds its epoch up to date.)
-2. An update goes to the epoch of its own definition; one of no such definition is dropped and counted.
+2. An update goes to the epoch of its own definition; one of no such definition, and what is no update of ours, is left
+   out and counted: nothing waits for it.
 3. Positions are those of the oldest epoch: an epoch without a position begins where the log begins.
 """
 
 from __future__ import annotations
 
+from collections import Counter, defaultdict
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-import msgspec
-
 from lambda_core.fail_points import passed
-from lambda_core.features.aggregations import encode_component
-from lambda_core.schemas.messages import Update
+from speed_layer.merging.reading import UnreadableError, UpdateReader
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -24,9 +23,12 @@ if TYPE_CHECKING:
     from lambda_core.clock import Clock
     from lambda_core.features.definition import Definition
     from lambda_core.repositories.merge_store import MergeCounts
+    from lambda_core.schemas.messages import Update
     from lambda_core.views.pointer import Published
     from speed_layer.monitoring import Measures
     from speed_layer.worker import Record
+
+_NO_EPOCH = "no view of its definition is published, or Redis lacks the epoch's mark"
 
 
 @dataclass(frozen=True)
@@ -59,8 +61,11 @@ class MergeTarget(Protocol):
         """Return the next offset of each partition: the oldest of these epochs'."""
         ...
 
-    def apply(self, target: Target, updates: Sequence[Update]) -> MergeCounts:
-        """Apply updates in the order of the log; EpochError when the epoch's mark is missing."""
+    def apply(self, target: Target, parts: Mapping[int, Sequence[Update]]) -> dict[int, MergeCounts]:
+        """Apply each partition's updates in the order of the log; return what became of each one's.
+
+        Raises EpochError when the epoch's mark is missing.
+        """
         ...
 
     def keep(self, epochs: Sequence[str], positions: Mapping[int, int]) -> None:
@@ -80,23 +85,22 @@ class MergeHandler:
         self._log = log
         self._lag = lag
         self._targets: tuple[Target, ...] = ()
+        self._reader = UpdateReader()
         self._next: dict[int, int] = {}
-        self._appended: list[int] = []
-        self._waits = False
+        self._appended: dict[int, list[int]] = {}
 
     def begin(self) -> Mapping[int, int] | None:
         """Return where to go on; None while no epoch is published and held in full."""
         self._store.open()
         self._targets = self._store.targets()
         if not self._targets:
-            if not self._waits:
-                self._log.warning(
-                    "merge worker waits: no view of its definition is published, or Redis lacks the epoch's mark"
-                )
-            self._waits = True
+            if self._measures.waits_for != _NO_EPOCH:
+                self._log.warning(f"merge worker waits: {_NO_EPOCH}")
+            self._measures.waits(_NO_EPOCH)
             return None
-        self._waits = False
+        self._reader = UpdateReader(target.definition for target in self._targets)
         self._next = dict(self._store.positions(self._epochs))
+        self._measures.begun(self._next)
         self._log.info("merge worker begins", epochs=self._epochs, positions=self._next)
         return self._next
 
@@ -111,19 +115,20 @@ class MergeHandler:
 
     def process(self, records: Sequence[Record]) -> None:
         """Apply the batch's updates, each to the epoch of its definition."""
-        updates = [update for record in records if (update := self._read(record)) is not None]
-        left = len(updates)
+        parts, left_out = self._read(records)
         passed("merge.before_apply")
         for target in self._targets:
-            own = [_exact(target.definition, update) for update in updates if update.definition == target.definition.id]
-            left -= len(own)
-            if own:
-                counts = self._store.apply(target, own)
-                self._measures.count(asdict(counts))
+            own = parts[target.definition.id]
+            for partition, counts in (self._store.apply(target, own) if own else {}).items():
+                self._measures.count(partition, asdict(counts))
                 if counts.late:
-                    self._name_late(target, own)
-        self._measures.count({"other_definition": left})
-        self._appended = [update.append_ms for update in updates]
+                    self._name_late(target, own[partition])
+        for partition, outcomes in left_out.items():
+            self._measures.count(partition, outcomes)
+        self._appended = defaultdict(list)
+        for own in parts.values():
+            for partition, updates in own.items():
+                self._appended[partition] += [update.append_ms for update in updates]
         passed("merge.after_apply")
 
     def keep(self, positions: Mapping[int, int]) -> None:
@@ -131,7 +136,7 @@ class MergeHandler:
         self._store.keep(self._epochs, positions)
         passed("merge.after_keep")
         self._next.update(positions)
-        self._measures.done(self._appended, self._lag(self._next))
+        self._measures.done(self._appended, positions, self._lag(self._next))
 
     def _name_late(self, target: Target, updates: Sequence[Update]) -> None:
         """Say which records appeared in periods that a view had closed; until the next view their entities' answers lack them."""
@@ -154,26 +159,24 @@ class MergeHandler:
     def _epochs(self) -> list[str]:
         return [target.epoch for target in self._targets]
 
-    def _read(self, record: Record) -> Update | None:
-        try:
-            return _DECODER.decode(record.value)
-        except msgspec.MsgspecError as error:
-            self._measures.count({"unreadable": 1})
-            self._log.error("no update of ours", partition=record.partition, offset=record.offset, reason=str(error))
-            return None
-
-
-_DECODER = msgspec.json.Decoder(Update)
-
-
-def _exact(definition: Definition, update: Update) -> Update:
-    """Return the update with its floats as the core writes them: Spark's shortest text has other bytes."""
-    codes = definition.groups[update.group].components
-    if "f" not in codes:
-        return update
-    row = [_float(code, text) for code, text in zip(codes, update.row, strict=True)]
-    return msgspec.structs.replace(update, row=row)
-
-
-def _float(code: str, text: str) -> str:
-    return encode_component("f", float(text)) if code == "f" and text not in {"", "!"} else text
+    def _read(self, records: Sequence[Record]) -> tuple[dict[str, dict[int, list[Update]]], dict[int, Counter[str]]]:
+        """Return definition -> partition -> its updates, and partition -> how many of its records are none of ours."""
+        parts: dict[str, dict[int, list[Update]]] = {target.definition.id: {} for target in self._targets}
+        left_out: defaultdict[int, Counter[str]] = defaultdict(Counter)
+        first = ""
+        for record in records:
+            try:
+                update = self._reader.read(record.value)
+            except UnreadableError as error:
+                left_out[record.partition]["unreadable"] += 1
+                first = first or f"partition {record.partition}, offset {record.offset}: {error}"
+                continue
+            if update is None:
+                left_out[record.partition]["other_definition"] += 1
+            else:
+                parts[update.definition].setdefault(record.partition, []).append(update)
+        if first:
+            self._log.error(
+                "no updates of ours", number=sum(one["unreadable"] for one in left_out.values()), first=first
+            )
+        return parts, left_out

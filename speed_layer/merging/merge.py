@@ -13,7 +13,7 @@ from speed_layer.consuming import KafkaRecordLog
 from speed_layer.definitions import published_definition
 from speed_layer.merging.handling import MergeHandler
 from speed_layer.merging.target import RedisTarget
-from speed_layer.monitoring import Measures, serve_metrics
+from speed_layer.monitoring import Measures, reporting_worker
 from speed_layer.positions import Positions
 from speed_layer.stopping import stop_on_signals
 from speed_layer.worker import Worker, run_until
@@ -50,9 +50,10 @@ def run_merge(context: RunContext, partitions: Sequence[int] | None = None, stop
     records = KafkaRecordLog(settings.kafka, name)
     measures = Measures("merge", context.clock, context.log)
     handler = MergeHandler(target, context.clock, measures, context.log, records.lag)
-    serve_metrics(settings.speed.merge_metrics_port)
+    worker = Worker(records, handler, settings.speed.max_batch)
     try:
-        run_until(stop or stop_on_signals(), Worker(records, handler, settings.speed.max_batch), context.log)
+        with reporting_worker(context, measures, name, settings.speed.merge_metrics_port):
+            run_until(stop or stop_on_signals(), worker, context.log, measures.waits)
     finally:
         records.close()
     measures.say("merge worker ends")

@@ -73,12 +73,12 @@ class RedisTarget:
         found = [self._positions.read(self._redis, epoch) for epoch in epochs]
         return {partition: min(positions[partition] for positions in found) for partition in found[0]}
 
-    def apply(self, target: Target, updates: Sequence[Update]) -> MergeCounts:
-        """Apply updates in the order of the log."""
+    def apply(self, target: Target, parts: Mapping[int, Sequence[Update]]) -> dict[int, MergeCounts]:
+        """Apply each partition's updates in the order of the log, in one round trip; return each one's counts."""
         own = target.definition
         if own.id not in self._stores:
             self._stores[own.id] = MergeStore(self._redis, self._positions.keys, own)
-        return self._stores[own.id].apply(target.epoch, updates, target.first_period, target.views)
+        return self._stores[own.id].apply_parts(target.epoch, parts, target.first_period, target.views)
 
     def keep(self, epochs: Sequence[str], positions: Mapping[int, int]) -> None:
         """Keep the next offsets, for each epoch."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from lambda_core.cleaning import check_expressions
 from lambda_core.errors import ServerError
 from speed_layer.ingestion import start_raw_writers, start_score_writer
+from speed_layer.monitoring import reporting_queries
 from speed_layer.preparation.prepare import start_query
 from speed_layer.stopping import stop_on_signals
 
@@ -39,7 +40,8 @@ def run_queries(context: RunContext, stop: Event | None = None, *, raw_only: boo
     if not raw_only:
         check_expressions(session, context.project)
     ended = stop or stop_on_signals()
-    with _stopped(context) as queries:
+    waits = ["its queries start, which takes half a minute"]
+    with reporting_queries(context, lambda: waits[0]), _stopped(context) as queries:
         if not raw_only:
             queries.append(start_query(context))
         queries.extend(start_raw_writers(context))
@@ -51,7 +53,7 @@ def run_queries(context: RunContext, stop: Event | None = None, *, raw_only: boo
             for query in queries:
                 _refuse_failed(query)
             if not runs and all(_takes_records(session, query) for query in queries):
-                runs = True
+                runs, waits[0] = True, ""
                 context.log.info("queries run", names=[query.name for query in queries])
 
 

@@ -7,7 +7,7 @@
 
 from __future__ import annotations
 
-from collections import Counter, OrderedDict
+from collections import OrderedDict, defaultdict
 from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
@@ -38,8 +38,8 @@ class Outbox(Protocol):
         """Return the next offset of each partition of the requests."""
         ...
 
-    def knows(self, model: str) -> bool:
-        """Tell whether the project declares the model."""
+    def knows(self, model: str, feature_set: str) -> bool:
+        """Tell whether the project declares the model, over this vector."""
         ...
 
     def predict(self, requests: Sequence[Request]) -> list[Prediction]:
@@ -72,12 +72,13 @@ class ScoreHandler:
         self._lag = lag
         self._sent: OrderedDict[str, None] = OrderedDict()
         self._next: dict[int, int] = {}
-        self._appended: list[int] = []
+        self._appended: dict[int, list[int]] = {}
 
     def begin(self) -> Mapping[int, int]:
         """Return where to go on."""
         self._outbox.open()
         self._next = dict(self._outbox.positions())
+        self._measures.begun(self._next)
         self._log.info("scoring worker begins", positions=self._next)
         return self._next
 
@@ -88,7 +89,8 @@ class ScoreHandler:
 
     def process(self, records: Sequence[Record]) -> None:
         """Answer, score, keep and send the batch's requests."""
-        requests = [request for record in records if (request := self._read(record)) is not None]
+        asked = self._read(records)
+        requests = [request for _, request in asked]
         scores = [
             self._score(request, prediction)
             for request, prediction in zip(requests, self._outbox.predict(requests), strict=True)
@@ -96,21 +98,22 @@ class ScoreHandler:
         passed("score.before_stand")
         standing = self._outbox.stand(scores)
         passed("score.after_stand")
-        first = [score for score, other in zip(scores, standing, strict=True) if other is None]
-        repeats = [other for other in standing if other is not None]
-        unsent = {one.prediction_id: one for one in [*first, *repeats] if one.prediction_id not in self._sent}
+        unsent = {one.prediction_id: one for one in map(_sent, scores, standing) if one.prediction_id not in self._sent}
         self._outbox.send(list(unsent.values()))
         passed("score.after_send")
         self._remember(unsent)
-        self._measures.count({"repeats": len(repeats), **Counter(score.answer.source for score in first)})
-        self._appended = [score.append_ms for score in first]
+        self._appended = defaultdict(list)
+        for (partition, _), score, other in zip(asked, scores, standing, strict=True):
+            self._measures.count(partition, {"repeats" if other else score.answer.source: 1})
+            if other is None:
+                self._appended[partition].append(score.append_ms)
 
     def keep(self, positions: Mapping[int, int]) -> None:
         """Keep the next offsets."""
         self._outbox.keep(positions)
         passed("score.after_keep")
         self._next.update(positions)
-        self._measures.done(self._appended, self._lag(self._next))
+        self._measures.done(self._appended, positions, self._lag(self._next))
 
     def _score(self, request: Request, prediction: Prediction) -> Score:
         return Score(
@@ -124,19 +127,29 @@ class ScoreHandler:
             scored_ms=self._clock.now_ms(),
         )
 
-    def _read(self, record: Record) -> Request | None:
-        try:
-            request = _DECODER.decode(record.value)
-        except msgspec.MsgspecError as error:
-            self._measures.count({"unreadable": 1})
-            self._log.error("no request of ours", partition=record.partition, offset=record.offset, reason=str(error))
-            return None
-        if self._outbox.knows(request.model):
-            return request
-        self._measures.count({"other_model": 1})
-        return None
+    def _read(self, records: Sequence[Record]) -> list[tuple[int, Request]]:
+        """Return the requests of declared models, each with its partition; count what else there is, and leave it out."""
+        asked, first = [], ""
+        for record in records:
+            try:
+                request = _DECODER.decode(record.value)
+            except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+                self._measures.count(record.partition, {"unreadable": 1})
+                first = first or f"partition {record.partition}, offset {record.offset}: {error}"
+                continue
+            if self._outbox.knows(request.model, request.feature_set):
+                asked.append((record.partition, request))
+            else:
+                self._measures.count(record.partition, {"other_model": 1})
+        if first:
+            self._log.error("no requests of ours", first=first)
+        return asked
 
     def _remember(self, sent: Mapping[str, Score]) -> None:
         self._sent.update(dict.fromkeys(sent))
         while len(self._sent) > _REMEMBERED:
             self._sent.popitem(last=False)
+
+
+def _sent(score: Score, standing: Score | None) -> Score:
+    return score if standing is None else standing

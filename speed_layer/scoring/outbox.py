@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
+import confluent_kafka as ck
 import msgspec
 
 from lambda_core.errors import KafkaError, StoreError
@@ -13,6 +15,7 @@ from lambda_core.repositories.record_store import ScoreStore
 from lambda_core.repositories.view_store import BatchCache, ViewStore
 from lambda_core.schemas.messages import SCORES, topic
 from speed_layer.connection import open_once
+from speed_layer.definitions import published_definition
 from speed_layer.scoring.predictions import Predictions
 
 if TYPE_CHECKING:
@@ -43,23 +46,32 @@ class ScoreOutbox:
         self._predictions: Predictions | None = None
 
     def open(self) -> None:
-        """Connect anew; models are loaded and verified anew too."""
+        """Connect anew; models are loaded and verified anew too.
+
+        What the broker did not acknowledge is given up: the batch that it is of is repeated, and would be sent twice
+        besides, again and again for as long as the broker is away.
+        """
         if self._client is not None:
             self._client.close()
+        if len(self._producer):
+            self._producer.purge()
+            self._producer = producer(self._context.environment.kafka)
         self._client = open_once(self._context.environment.redis.get_secret_value())
         self._positions.check_topic(self._client)
         views = ViewStore(self._client, self._context.keys, self._cache)
         models = RedisModelStore(self._client, self._context.keys)
         own = self._context
-        self._predictions = Predictions(own.project, views, models, own.clock, own.log)
+        definition_of = partial(published_definition, own.project, self._client, own.keys)
+        self._predictions = Predictions(own.project, views, models, definition_of, own.clock, own.log)
 
     def positions(self) -> dict[int, int]:
         """Return the next offset of each partition of the requests."""
         return self._positions.read(self._redis, SCOPE)
 
-    def knows(self, model: str) -> bool:
-        """Tell whether the project declares the model."""
-        return model in self._context.project.models
+    def knows(self, model: str, feature_set: str) -> bool:
+        """Tell whether the project declares the model, over this vector."""
+        declared = self._context.project.models.get(model)
+        return declared is not None and declared.feature_set == feature_set
 
     def predict(self, requests: Sequence[Request]) -> list[Prediction]:
         """Return one prediction a request, in their order."""
@@ -78,7 +90,7 @@ class ScoreOutbox:
             KafkaError: when they are not in time; the batch is repeated, which sends what stands once more.
         """
         for score in scores:
-            self._producer.produce(self._topic, msgspec.json.encode(score), score.prediction_id)
+            self._produce(score)
         if scores and self._producer.flush(ACKNOWLEDGED_S):
             raise KafkaError(
                 f"topic {self._topic} at {self._context.environment.kafka}: expected {len(scores)} scores acknowledged "
@@ -88,6 +100,15 @@ class ScoreOutbox:
     def keep(self, positions: Mapping[int, int]) -> None:
         """Keep the next offsets."""
         self._positions.keep(self._redis, SCOPE, positions)
+
+    def _produce(self, score: Score) -> None:
+        """Hand a score to the producer; one that is longer than any broker takes stands in Redis alone."""
+        try:
+            self._producer.produce(self._topic, msgspec.json.encode(score), score.prediction_id)
+        except ck.KafkaException as error:
+            if error.args[0].code() != ck.KafkaError.MSG_SIZE_TOO_LARGE:
+                raise
+            self._context.log.warning("score too long for its topic", prediction_id=score.prediction_id)
 
     @property
     def _redis(self) -> redis.Redis:

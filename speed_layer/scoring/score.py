@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from lambda_core.repositories.log import KafkaTopics
 from lambda_core.schemas.messages import REQUESTS, SCORES, topic
 from speed_layer.consuming import KafkaRecordLog
-from speed_layer.monitoring import Measures, serve_metrics
+from speed_layer.monitoring import Measures, reporting_worker
 from speed_layer.positions import Positions
 from speed_layer.scoring.handling import ScoreHandler
 from speed_layer.scoring.outbox import ScoreOutbox
@@ -44,9 +44,10 @@ def run_score(context: RunContext, partitions: Sequence[int] | None = None, stop
     records = KafkaRecordLog(settings.kafka, name)
     measures = Measures("score", context.clock, context.log)
     handler = ScoreHandler(outbox, context.clock, measures, context.log, records.lag)
-    serve_metrics(settings.speed.score_metrics_port)
+    worker = Worker(records, handler, settings.speed.max_batch)
     try:
-        run_until(stop or stop_on_signals(), Worker(records, handler, settings.speed.max_batch), context.log)
+        with reporting_worker(context, measures, name, settings.speed.score_metrics_port):
+            run_until(stop or stop_on_signals(), worker, context.log, measures.waits)
     finally:
         records.close()
     measures.say("scoring worker ends")

@@ -4,6 +4,7 @@ import msgspec
 from speed_shop import T0, shop_context
 
 from lambda_core.cleaning import clean, read_fields
+from lambda_core.cleaning.sizes import too_long
 from lambda_core.schemas.messages import Quarantined, Request, Update
 from speed_layer.preparation.outputs import messages
 
@@ -39,3 +40,29 @@ def test_each_record_becomes_its_messages_or_one_of_quarantine(spark, tmp_path):
         (2, "amount"), (3, "record"), (4, "record"),
     ]  # fmt: skip
     assert max(len(one.excerpt) for one in refused) == 1_024
+
+
+ROOM = 6_000
+"""What a message's names and numbers take, and more."""
+TEXTS = ["c", "x" * 900, "ä€" * 300, '"\\' * 200, "%|{}:" * 99, "\x01\n\t" * 120, '%\x02"' * 77]
+
+
+def test_no_message_is_longer_than_what_cleaning_says_of_the_records_texts(spark, tmp_path):
+    """By cleaning's rule both sides refuse a record before its message could be too long for the broker."""
+    context = shop_context(tmp_path, "nowhere", "redis://nowhere", spark, name="shop")
+    orders = [{"id": id_, "customer": text, "amount": "99.5", "at": T0} for text in TEXTS for id_ in ("1", text)]
+    rows = [(bytearray(msgspec.json.encode(one)), 0, place, T0 + 1_000) for place, one in enumerate(orders)]
+    frame = spark.createDataFrame(rows, "value binary, `partition` int, `offset` bigint, append_time_ms bigint")
+    cleaned = clean(context.project, "orders", read_fields(context.project.sources["orders"], frame), {}).persist()
+    at_most = too_long(context.project, "orders", max_bytes=0)
+    bounds = [row["said"] for row in cleaned.orderBy("offset").select(at_most.sentence.alias("said")).collect()]
+    bounds = [int(said.split()[-2]) for said in bounds]
+    longest = [0] * len(orders)
+    for row in messages(context.definition, "orders", cleaned).collect():
+        value = msgspec.json.decode(row["value"])
+        offset = value["offset"] if "offset" in value else int(value["prediction_id"].rpartition("/")[2])
+        longest[offset] = max(longest[offset], len(row["key"].encode()) + len(row["value"].encode()))
+    assert len(bounds) == len(longest) == 2 * len(TEXTS)
+    assert all(0 < found <= bound for found, bound in zip(longest, bounds, strict=True))
+    assert bounds[2] - longest[2] < ROOM  # a text that needs no escapes is not refused long before its time
+    cleaned.unpersist()

@@ -4,19 +4,18 @@ import json
 import os
 import random
 import signal
-import subprocess
-import sys
+import time
 from collections import defaultdict
-from contextlib import ExitStack, contextmanager, suppress
-from pathlib import Path
 from threading import Event, Thread
 
 import msgspec
 import pytest
 import tenacity
+from speed_process import MERGE, QUERY, process
 from speed_shop import T0, Order, plain_features, publish_empty_view, shop_context
 
 from demo.kills import UnderWay, repeated_updates
+from lambda_core.cleaning import clean, read_fields
 from lambda_core.errors import KafkaError, StoreError
 from lambda_core.repositories.log import KafkaTopics, consumer, producer
 from lambda_core.repositories.store import connect
@@ -25,24 +24,16 @@ from lambda_core.schemas.messages import QUARANTINE, SCORES, UPDATES, Quarantine
 from lambda_core.schemas.tables import raw
 from lambda_core.views.answering import Answerer, Question
 from speed_layer import checkpoint
-from speed_layer.ingestion import start_raw_writers
 from speed_layer.merging import run_merge
-from speed_layer.preparation import start_query
+from speed_layer.monitoring import speed_status
+from speed_layer.monitoring.figures import FiguresStore
+from speed_layer.preparation import run_queries
 from speed_layer.scoring import run_score
 
 soon = tenacity.retry(stop=tenacity.stop_after_delay(60), wait=tenacity.wait_fixed(0.1), reraise=True)
 BROKEN = b'{"id": "x", "amou\xff'
-PROGRAM = """
-import sys
-sys.path.insert(0, sys.argv[1])
-from pathlib import Path
-from speed_shop import shop_context
-from speed_layer.merging import run_merge
-from speed_layer.preparation import start_query
-context = shop_context(Path(sys.argv[2]), sys.argv[3], sys.argv[4], name=sys.argv[5])
-"""
-QUERY = "start_query(context).awaitTermination()"
-MERGE = "run_merge(context)"
+LONGEST = (1_000_000 - 4_256) // 3
+"""The longest customer: it stands three times in a request, beside 4,256 bytes of room for all else."""
 
 
 def all_of(context, name, kind):
@@ -54,21 +45,6 @@ def all_of(context, name, kind):
         found += client.consume(100, 0.2)
     client.close()
     return [msgspec.json.decode(message.value(), type=kind) for message in found]
-
-
-@contextmanager
-def process(context, what):
-    """Run a part of the speed layer in a process of its own, and end it and all that it started by SIGKILL."""
-    arguments = (str(Path(__file__).parent), str(context.environment.state), context.environment.kafka)
-    url = context.environment.redis.get_secret_value()
-    command = [sys.executable, "-c", PROGRAM + what, *arguments, url, context.project.project]
-    running = subprocess.Popen(command, env={**os.environ, "PYTHONPATH": str(Path.cwd())}, start_new_session=True)
-    try:
-        yield running
-    finally:
-        with suppress(ProcessLookupError):
-            os.killpg(running.pid, signal.SIGKILL)
-        running.wait()
 
 
 class Replay:
@@ -108,6 +84,40 @@ class Replay:
         self._produce(value)
         self.log.flush()
 
+    def send_poison(self):
+        """Send what cannot be used; return offset -> what its reason is about. What is at a limit is an order as others."""
+        found = {}
+        for value, about in self._poison():
+            found[len(self.sent)] = about
+            self._produce(value)
+        longest = Order("x" * LONGEST, 100, T0, len(self.sent))
+        self.by_customer[longest.customer].append(longest)
+        self._produce(self.record(longest))
+        self._produce(json.dumps({"id": "nobody's", "customer": None, "amount": 1, "at": T0}).encode())
+        self.log.flush()
+        return found
+
+    def _poison(self):
+        order = {"id": "p", "customer": "c1", "amount": "1", "at": T0}
+        changes = [
+            ({"id": None}, "id"),
+            ({"amount": "many"}, "amount"),
+            ({"amount": "-0.01"}, "amount"),
+            ({"weight": "NaN"}, "weight"),
+            ({"weight": "-Infinity"}, "weight"),
+            ({"weight": {"kg": 1}}, "weight"),
+            ({"at": "noon"}, "at"),
+            ({"at": 2**63}, "at"),
+            ({"at": 1_577_836_799_999}, "ordered"),  # the last millisecond of 2019
+            ({"at": self.context.clock.now_ms() + 86_400_000}, "ordered"),
+            ({"weight": float("nan")}, "record"),  # no JSON
+            ({"customer": "x" * (LONGEST + 1)}, "record"),
+        ]
+        texts = [BROKEN, b"", None, b"[1]", b'{"id": "p"} x', b'"text"']
+        yield from ((text, "record") for text in texts)
+        yield from ((json.dumps(order | change).encode(), about) for change, about in changes)
+        yield b'{"id": "p", "at": %d, "weight": 1e999}' % T0, "weight"
+
     def _produce(self, value):
         self.log.produce(f"{self.context.project.project}.orders", value, partition=0)
         self.sent.append(value)
@@ -137,27 +147,64 @@ def context(tmp_path, broker, store, spark):
 def test_what_goes_through_the_query_and_the_workers_equals_a_plain_loop_through_kills(context):
     replay = Replay(context)
     replay.send(60)
-    replay.send_raw(BROKEN)
+    poison = replay.send_poison()
     copy = replay.by_customer["c1"][0]
     replay.send_raw(replay.record(copy))
     publish_empty_view(context)
-    with ExitStack() as running:
-        running.callback(start_raw_writers(context)[0].stop)
-        with process(context, QUERY):
-            with process(context, MERGE):
-                something_is_merged(context)
-                replay.send(30)
-            something_is_under_way(context, replay)
-        replay.send(30)
-        running.callback(start_query(context).stop)
-        with process(context, MERGE) as second:
+    with process(context, QUERY):
+        with process(context, MERGE):
+            something_is_merged(context)
+            replay.send(30)
+        something_is_under_way(context, replay)
+    replay.send(30)
+    with process(context, MERGE) as second:
+
+        def equal_and_accounted():
             soon(assert_equal_to_plain)(context, replay)
             second.terminate()
             assert second.wait(5) == 0
-        some_updates_came_twice(context)
-        soon(one_record_is_quarantined)(context)
-        soon(raw_holds)(context, replay.sent)
-        scores_stand_once(context, replay)
+            some_updates_came_twice(context)
+            soon(poison_is_quarantined)(context, poison)
+            soon(raw_holds)(context, replay.sent)
+            batch_refuses_the_same(context)
+            soon(status_tells)(context, replay, poison)
+
+        queries_run_until_a_signal(context, equal_and_accounted)
+    scores_stand_once(context, replay)
+
+
+def queries_run_until_a_signal(context, meanwhile):
+    """Run all queries as `mainstem speed` does, with this beside them, and end them by SIGTERM in less than 30 seconds."""
+    found, ends_ns = [], []
+    own = [(number, signal.getsignal(number)) for number in (signal.SIGTERM, signal.SIGINT)]
+    signal.signal(signal.SIGTERM, lambda *_: None)
+
+    def beside():
+        try:
+            soon(speed_is_heard_of)(context)
+            meanwhile()
+        except BaseException as error:  # noqa: BLE001 - the main thread raises it
+            found.append(error)
+        ends_ns.append(time.monotonic_ns())
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    thread = Thread(target=beside)
+    thread.start()
+    try:
+        run_queries(context)
+    finally:
+        for number, handler in own:
+            signal.signal(number, handler)
+    thread.join()
+    for error in found:
+        raise error
+    assert time.monotonic_ns() - ends_ns[0] < 30e9
+    assert context.spark.streams.active == []
+    assert [one.worker for one in FiguresStore(context.redis, context.keys).heard() if one.figures] == []
+
+
+def speed_is_heard_of(context):
+    assert [one.worker for one in FiguresStore(context.redis, context.keys).heard() if one.worker == "speed"]
 
 
 @soon
@@ -183,17 +230,39 @@ def some_updates_came_twice(context):
     assert repeated_updates(context.environment.kafka, topic(context.project.project, UPDATES)) > 0
 
 
-def one_record_is_quarantined(context):
-    """The broken one, by its place; each of the two queries says so once at most, the killed one not for the other."""
+def poison_is_quarantined(context, poison):
+    """Every broken record, by its place, reason and first kilobyte; as often as the two queries said so."""
     said = all_of(context, topic(context.project.project, QUARANTINE), Quarantined)
-    assert len(said) <= 2
-    assert {(one.partition, one.offset, one.excerpt) for one in said} == {(0, 60, '{"id": "x", "amou\ufffd')}
+    assert {one.offset: one.reasons[0].partition(":")[0] for one in said} == poison
+    assert {one.partition for one in said} == {0}
+    assert len(said) <= 2 * len(poison)
+    excerpts = {one.offset: one.excerpt for one in said}
+    assert excerpts[60] == '{"id": "x", "amou\ufffd'
+    assert max(map(len, excerpts.values())) == 1_024
+
+
+def batch_refuses_the_same(context):
+    """What the batch side cannot use, and why, is what the query said: one rule."""
+    records = context.tables.read(raw("orders")).select("value", "partition", "offset", "append_time_ms")
+    cleaned = clean(context.project, "orders", read_fields(context.project.sources["orders"], records), {})
+    rows = cleaned.where("size(reasons) > 0").select("offset", "reasons").collect()
+    said = all_of(context, topic(context.project.project, QUARANTINE), Quarantined)
+    assert {row["offset"]: list(row["reasons"]) for row in rows} == {one.offset: one.reasons for one in said}
+
+
+def status_tells(context, replay, poison):
+    """Where query and writer stand by their checkpoints, and how many records are quarantined, each once."""
+    rows = {(row.reader, row.name): row for row in speed_status(context).rows}
+    for reader in ("query", "raw"):
+        row = rows[reader, "orders"]
+        assert (row.position, row.end, row.lag_records, row.lag_seconds) == (len(replay.sent), len(replay.sent), 0, 0.0)
+    assert rows["query", "orders"].quarantined == len(poison)
 
 
 def raw_holds(context, sent):
     """Every record that was sent is in the raw table once, the broken one too, at its offset and to the byte."""
     rows = context.tables.read(raw("orders")).orderBy("offset").collect()
-    assert [(row["offset"], bytes(row["value"])) for row in rows] == list(enumerate(sent))
+    assert [(row["offset"], row["value"] and bytes(row["value"])) for row in rows] == list(enumerate(sent))
     assert {(row["origin"], row["partition"], row["fingerprint"] is None) for row in rows} == {("log", 0, False)}
 
 

@@ -15,8 +15,8 @@ from speed_layer.worker import Record
 LOG = structlog.get_logger()
 
 
-def record(place, prediction, model="returns"):
-    request = Request("d", model, "order", prediction, "c1", 900, 1_000, {"orders": "c1"}, {"amount": 1.5})
+def record(place, prediction, model="returns", feature_set="order"):
+    request = Request("d", model, feature_set, prediction, "c1", 900, 1_000, {"orders": "c1"}, {"amount": 1.5})
     return Record(0, place, msgspec.json.encode(request))
 
 
@@ -34,8 +34,8 @@ class MemoryOutbox:
     def positions(self):
         return {0: 0}
 
-    def knows(self, model):
-        return model == "returns"
+    def knows(self, model, feature_set):
+        return (model, feature_set) == ("returns", "order")
 
     def predict(self, requests):
         answer = Answer(900, "order", "f", "default", {})
@@ -88,5 +88,5 @@ def test_what_was_kept_but_not_sent_before_a_crash_is_sent_as_it_stands():
 def test_requests_of_no_declared_model_and_other_records_are_counted_and_left():
     outbox = MemoryOutbox()
     handler, measures = handler_of(outbox)
-    handler.process([record(0, "t/0/1", model="other"), Record(0, 1, b"{}")])
-    assert (outbox.sent, measures.totals) == ([], {"other_model": 1, "unreadable": 1})
+    handler.process([record(0, "t/0/1", model="other"), record(1, "t/0/1", feature_set="other"), Record(0, 2, b"{}")])
+    assert (outbox.sent, measures.totals) == ([], {"other_model": 2, "unreadable": 1})

@@ -92,8 +92,11 @@ class ForgetfulStore:
     def positions(self, epochs):
         return {0: min(self.kept.get(epoch, 0) for epoch in epochs)}
 
-    def apply(self, target, updates):
+    def apply(self, target, parts):
         self._may_fail("apply")
+        return {partition: self._apply(target, updates) for partition, updates in parts.items()}
+
+    def _apply(self, target, updates):
         counts = {"applied": 0, "fenced": 0}
         for one in updates:
             is_new = one.offset > self.fence.get(target.epoch, -1)

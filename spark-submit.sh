@@ -60,7 +60,8 @@ exec "$SUBMIT" \
     --conf spark.sql.catalog.spark_catalog=org.apache.spark.sql.delta.catalog.DeltaCatalog \
     --conf spark.sql.session.timeZone=UTC \
     --conf spark.python.sql.dataFrameDebugging.enabled=false \
-    --conf "spark.driver.extraJavaOptions=-Duser.timezone=UTC" \
+    --conf spark.hadoop.fs.AbstractFileSystem.file.impl=org.apache.hadoop.fs.local.RawLocalFs \
+    --conf "spark.driver.extraJavaOptions=-Duser.timezone=UTC -Djdk.lang.Process.launchMechanism=VFORK" \
     --conf "spark.executor.extraJavaOptions=-Duser.timezone=UTC" \
     --conf spark.ui.enabled=false \
     --conf spark.ui.showConsoleProgress=false \

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import benchmarks
 
-NOT_BENCHMARKS = {"__main__", "harness"}
+NOT_BENCHMARKS = {"__main__", "harness", "systems"}
 
 
 def main() -> int:

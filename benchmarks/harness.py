@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import argparse
 import json
+import signal
 import statistics
+import sys
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -47,7 +49,8 @@ def interleaved(ours: Callable[[], Any], peer: Callable[[], Any], rounds: int) -
 
 
 def arguments(description: str) -> argparse.Namespace:
-    """Return the arguments that every benchmark takes: `quick` and `json`."""
+    """Return the arguments that every benchmark takes: `quick` and `json`; from here on SIGTERM ends it with its servers."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--quick", action="store_true", help="fewer rounds, smaller data")
     parser.add_argument("--json", type=Path, help="file for the rows")

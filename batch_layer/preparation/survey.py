@@ -68,4 +68,5 @@ def _raw(context: RunContext, source_name: str) -> DataFrame:
     source, table = context.project.sources[source_name], raw(source_name)
     if source.files is None and not context.tables.exists(table):
         return context.spark.createDataFrame([], RAW_SCHEMA)
-    return context.tables.read(table)
+    # At one version: what the raw writer appends meanwhile would be counted by one job and not by another.
+    return context.tables.read(table, context.tables.version(table) if context.tables.exists(table) else None)

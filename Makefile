@@ -49,7 +49,7 @@ unit: setup ## The quick tests: units and laws
 	tests/run.sh tests/unit tests/laws
 
 test: check ## All checks and all tests, with the coverage of core and strategies
-	tests/run.sh --cov tests/unit tests/laws tests/simulation tests/contracts tests/integration tests/end_to_end
+	tests/run.sh --cov tests/unit tests/laws tests/simulation tests/contracts tests/crash tests/integration tests/end_to_end
 
 simulate: setup ## Ten thousand drawn days of merging with crashes, and every mistake that they must find
 	$(PYTHON_BIN) -m tests.simulation
@@ -58,8 +58,8 @@ simulate: setup ## Ten thousand drawn days of merging with crashes, and every mi
 bench: setup ## Every benchmark, ours and the peer in the same run
 	$(PYTHON_BIN) -m benchmarks
 
-crash: setup ## The demo with its query and its merge worker killed on the way, and started again
-	@.venv/bin/mainstem demo --kill speed --kill merge
+crash: setup ## Kill query, workers, broker and Redis in turn under load, and hold every answer to an oracle
+	@$(PYTHON_BIN) -m tests.crash
 
 clean: down ## Remove what runs leave behind; .venv and .jars stay
 	rm -rf build spark-warehouse metastore_db derby.log mlruns .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

@@ -41,7 +41,7 @@ _BRIEF = (
 )
 _BRIEFER = "-XX:TieredStopAtLevel=1"
 """For the JVMs of processes that tests start, a query's for instance: they are gone before its code would be hot."""
-_LARGE = {"integration", "end_to_end"}
+_LARGE = {"crash", "integration", "end_to_end"}
 """The folders of tests of which the slow ones come first: they wait for processes of their own, while the tests beside
 have use for the processors."""
 

@@ -7,7 +7,7 @@
 set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-readonly SAID=build/tests-beside.log PYTHON=.venv/bin/python DRAWN=(tests/laws tests/simulation tests/unit/demo tests/contracts/test_three_renderings.py)
+readonly SAID=build/tests-beside.log PYTHON=.venv/bin/python DRAWN=(tests/laws tests/simulation tests/crash/test_parts.py tests/unit/demo tests/contracts/test_three_renderings.py)
 plain=("$PYTHON" -m pytest)
 run=("${plain[@]}")
 measured=

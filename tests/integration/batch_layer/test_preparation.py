@@ -13,6 +13,7 @@ import pytest
 from batch_layer.ingestion import ingest
 from batch_layer.preparation import prepare
 from batch_layer.preparation.prepare import PreparationReport, SourceReport, in_waves
+from batch_layer.preparation.survey import survey
 from lambda_core.bootstrap import assemble
 from lambda_core.cleaning import reference_hashes
 from lambda_core.clock import FixedClock
@@ -206,6 +207,15 @@ def test_a_topic_from_which_nothing_came_yet_is_prepared_empty(context):
 
     assert (report.raw, report.accepted) == (0, 0)
     assert rows(context, "prepared_live", "id") == []
+
+
+def test_what_the_raw_writer_appends_while_a_source_is_prepared_waits_for_the_next_time(context):
+    record = {"id": "a", "count": 1, "happened": NOW}
+    log(context, "live", [(0, 0, NOW, record)])
+    found = survey(context, "live")
+    log(context, "live", [(0, 1, NOW, record)])
+
+    assert (found.records, found.frame.count()) == (1, 1)
 
 
 def test_a_source_with_files_that_was_never_ingested_says_what_to_run(context):

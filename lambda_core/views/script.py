@@ -104,7 +104,8 @@ class Scripts:
             self.keys.mark,
         ]
         view = self.definition.project.view
-        rule = msgspec.msgpack.encode((group.plan, group.hops_ms))
+        widths = [group.widths] if group.widths else []
+        rule = msgspec.msgpack.encode((group.plan, group.hops_ms, *widths))
         updates = [(one.partition, one.offset, one.append_ms, one.event_ms, one.unique or "") for one in run]
         settings: list[str | int | bytes] = [view.ring, self._horizon_ms(group.name), rule]
         packed = [msgspec.msgpack.encode(part) for part in (updates, *(one.row for one in run))]

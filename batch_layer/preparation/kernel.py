@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from batch_layer.preparation.reductions import Column, Cover, finished, reduced
+from batch_layer.preparation.covers import Column, Cover, States
+from batch_layer.preparation.reductions import finished, reduced
 
 if TYPE_CHECKING:
     from lambda_core.features.definition import FeatureGroup
@@ -32,7 +33,7 @@ class Events:
 
     Attributes:
         entity: number of the entity. event_time_ms, partition, offset: when it happened, and its position.
-        columns: source column -> its values (scaled integers for decimals) and which of them are there.
+        columns: what a slot sees (`Slot.sees`) -> its values (scaled integers for decimals) and which are there.
         known_ms: from when on the event was known; None where it is known from its event time on.
     """
 
@@ -72,13 +73,16 @@ def windowed(group: FeatureGroup, events: Events, askers: Askers) -> dict[str, C
     events = events.sorted()
     ranges = _Ranges(events)
     features: dict[str, Column] = {}
+    states: dict[int, States]
     for window in dict.fromkeys(feature.window for feature in group.features):
-        cover = ranges.cover(askers, window)
+        cover, states = ranges.cover(askers, window), {}
         for feature in group.features:
             if feature.window == window:
                 slot = group.slots[feature.slot]
-                column = None if slot.column is None else events.columns[slot.column]
-                features[feature.name] = finished(slot.aggregation, reduced(slot.aggregation, column, cover))
+                column = None if slot.sees is None else events.columns[slot.sees]
+                if feature.slot not in states:
+                    states[feature.slot] = reduced(slot.aggregation, column, cover)
+                features[feature.name] = finished(feature.answer, states[feature.slot], askers.t_ms)
     return {feature.name: features[feature.name] for feature in group.features}
 
 
@@ -102,7 +106,7 @@ class _Ranges:
         if self._events.known_ms is not None:
             asker, node = self._known(asker, node, askers.t_ms)
         order = np.argsort(asker, kind="stable")
-        return Cover(len(askers.t_ms), self._size, asker[order], node[order])
+        return Cover(len(askers.t_ms), self._size, asker[order], node[order], self._events.event_time_ms)
 
     def _key(self, entity: Array, moment_ms: Array) -> Array:
         """Return numbers in the order of (entity, moment); a moment ranks with the first event at or after it."""

@@ -8,61 +8,31 @@ and variances agree within their bound.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
+
+from batch_layer.preparation.covers import Array, Column, Cover, States
+from batch_layer.preparation.reductions_with_settings import (
+    decayed_sums,
+    finish_decayed,
+    finish_one_by_one,
+    finish_share,
+    histograms,
+    last_events,
+    registers,
+)
 
 if TYPE_CHECKING:
     from lambda_core.features.aggregations import Aggregation, Number
 
-Array = np.ndarray
-States = dict[str, Array]
-"""Component -> its value for every asker; `n` is the number of values seen."""
+Reduction = Callable[["Aggregation", Column, Cover, Array], States]
+"""What makes the states of an aggregation over a column: of each asker's range, n of whose values are there."""
 
 _EXACT_DOUBLE = 2**53
 _SAFE = 2**62
 _INT64 = 2**63
 _DIGITS = 10**38
-
-
-@dataclass(frozen=True)
-class Column:
-    """Values with which of them are there. Integers, scaled integers, doubles or texts; absent ones hold anything."""
-
-    values: Array
-    present: Array
-
-    def tree(self, size: int, operation: np.ufunc, neutral: Any) -> Array:
-        """Return the reduction of every node: node i has the children 2i and 2i + 1, the leaves begin at `size`."""
-        nodes = np.full(2 * size, neutral, dtype=self.values.dtype)
-        nodes[size : size + len(self.values)] = np.where(self.present, self.values, neutral)
-        while size > 1:
-            nodes[size // 2 : size] = operation(nodes[size : 2 * size : 2], nodes[size + 1 : 2 * size : 2])
-            size //= 2
-        return nodes
-
-
-@dataclass(frozen=True)
-class Cover:
-    """The nodes that make up each asker's range: pairs (asker, node), by asker; askers without events have none."""
-
-    askers: int
-    size: int
-    asker: Array
-    node: Array
-
-    def reduce(self, column: Column, operation: np.ufunc, neutral: Any) -> Array:
-        """Return the reduction of the column over each asker's range; `neutral` where it is empty."""
-        return self.gathered(column.tree(self.size, operation, neutral)[self.node], operation, neutral)
-
-    def gathered(self, parts: Array, operation: np.ufunc, neutral: Any) -> Array:
-        """Return the reduction of one part a pair over each asker's pairs."""
-        out = np.full(self.askers, neutral, dtype=parts.dtype)
-        if len(parts):
-            begins = np.flatnonzero(np.r_[True, self.asker[1:] != self.asker[:-1]])
-            out[self.asker[begins]] = operation.reduceat(parts, begins)
-        return out
 
 
 def reduced(aggregation: Aggregation, column: Column | None, cover: Cover) -> States:
@@ -71,33 +41,34 @@ def reduced(aggregation: Aggregation, column: Column | None, cover: Cover) -> St
         leaves = np.ones(cover.size, dtype=np.int64)
         return {"n": cover.reduce(Column(leaves, leaves.astype(bool)), np.add, 0)}
     seen = Column(column.present.astype(np.int64), column.present)
-    return _REDUCTIONS[aggregation.name](column, cover, cover.reduce(seen, np.add, 0))
+    kept = aggregation.state_of or aggregation.name
+    return _REDUCTIONS[kept](aggregation, column, cover, cover.reduce(seen, np.add, 0))
 
 
-def finished(aggregation: Aggregation, states: States) -> Column:
-    """Return the values of the states, as the aggregation's `finish` makes them; absent where it gives None."""
+def finished(answer: Aggregation, states: States, t_ms: Array) -> Column:
+    """Return the values of the states at each asker's t, as `answer.finish` makes them; absent where it gives None."""
     with np.errstate(all="ignore"):  # what is not finite is absent, as in the states
-        return _FINISHES[aggregation.name](aggregation.number, states)
+        return _FINISHES[answer.name](answer, states, t_ms)
 
 
-def _count(_: Column, __: Cover, n: Array) -> States:
+def _count(_: Aggregation, __: Column, ___: Cover, n: Array) -> States:
     return {"n": n}
 
 
-def _sum(column: Column, cover: Cover, n: Array) -> States:
+def _sum(_: Aggregation, column: Column, cover: Cover, n: Array) -> States:
     return {"n": n, "total": cover.reduce(_roomy(column, 1), np.add, 0)}
 
 
-def _variance(column: Column, cover: Cover, n: Array) -> States:
+def _variance(aggregation: Aggregation, column: Column, cover: Cover, n: Array) -> States:
     if column.values.dtype.kind == "f":
         return {"n": n, "m2": _centred(column, cover, n)}
     roomy = _roomy(column, 2)
     squares = Column(roomy.values * roomy.values, roomy.present)
-    return {**_sum(column, cover, n), "squares": cover.reduce(squares, np.add, 0)}
+    return {**_sum(aggregation, column, cover, n), "squares": cover.reduce(squares, np.add, 0)}
 
 
-def _extreme(operation: np.ufunc) -> Callable[[Column, Cover, Array], States]:
-    def reduction(column: Column, cover: Cover, n: Array) -> States:
+def _extreme(operation: np.ufunc) -> Reduction:
+    def reduction(_: Aggregation, column: Column, cover: Cover, n: Array) -> States:
         integers, lowest = np.iinfo(np.int64), operation is np.maximum
         neutral: float = integers.min if lowest else integers.max
         if column.values.dtype.kind == "f":
@@ -107,11 +78,16 @@ def _extreme(operation: np.ufunc) -> Callable[[Column, Cover, Array], States]:
     return reduction
 
 
-def _latest(column: Column, cover: Cover, n: Array) -> States:
-    places = Column(np.arange(len(column.values)), column.present)
-    last = cover.reduce(places, np.maximum, -1)
-    values = column.values[last] if len(column.values) else np.empty(len(last), dtype=column.values.dtype)
-    return {"n": n, "value": values}
+def _of_one_event(operation: np.ufunc) -> Reduction:
+    def reduction(_: Aggregation, column: Column, cover: Cover, n: Array) -> States:
+        count = len(column.values)
+        places = Column(np.arange(count), column.present)
+        best = cover.reduce(places, operation, -1 if operation is np.maximum else count)
+        best = np.where(n > 0, best, 0) if count else np.zeros(0, dtype=np.int64)
+        values = column.values[best] if count else np.empty(len(n), dtype=column.values.dtype)
+        return {"n": n, "value": values, "time": cover.event_time_ms[best] if count else np.zeros(len(n), np.int64)}
+
+    return reduction
 
 
 def _centred(column: Column, cover: Cover, n: Array) -> Array:
@@ -144,31 +120,42 @@ def _roomy(column: Column, power: int) -> Column:
     return Column(column.values.astype(object), column.present)
 
 
-def _finish_count(_: Number, states: States) -> Column:
+def _finish_count(_: Aggregation, states: States, __: Array) -> Column:
     return Column(states["n"], np.ones(len(states["n"]), dtype=bool))
 
 
-def _finish_value(number: Number, states: States) -> Column:
-    values, present = states["value"], states["n"] > 0
+def _finish_value(answer: Aggregation, states: States, _: Array) -> Column:
+    number, values, present = answer.number, states["value"], states["n"] > 0
     return _in_unit(number, values, present) if number.exact else Column(values, present)
 
 
-def _finish_sum(number: Number, states: States) -> Column:
-    present = states["n"] > 0
+def _finish_latest(answer: Aggregation, states: States, t_ms: Array) -> Column:
+    found, expiry_ms = _finish_value(answer, states, t_ms), getattr(answer, "expiry_ms", None)
+    return found if expiry_ms is None else Column(found.values, found.present & (t_ms - states["time"] <= expiry_ms))
+
+
+def _finish_sum(answer: Aggregation, states: States, _: Array) -> Column:
+    number, present = answer.number, states["n"] > 0
     if number.exact:
         return _in_unit(number, states["total"], present & _in_range(states["total"]))
     return Column(states["total"] + 0.0, present & np.isfinite(states["total"].astype(np.float64)))
 
 
-def _finish_mean(number: Number, states: States) -> Column:
-    n, total = np.maximum(states["n"], 1), states["total"]
+def _finish_mean(answer: Aggregation, states: States, _: Array) -> Column:
+    number, n, total = answer.number, np.maximum(states["n"], 1), states["total"]
     if number.exact:
         present = (states["n"] > 0) & _in_range(total)
         return Column(_ratio(total, n * 10**number.scale, present), present)
     return Column(total / n, (states["n"] > 0) & np.isfinite(total))
 
 
-def _finish_variance(number: Number, states: States) -> Column:
+def _finish_stddev(answer: Aggregation, states: States, t_ms: Array) -> Column:
+    variance = _finish_variance(answer, states, t_ms)
+    return Column(np.sqrt(variance.values), variance.present)
+
+
+def _finish_variance(answer: Aggregation, states: States, _: Array) -> Column:
+    number = answer.number
     n, present = states["n"], states["n"] > 1
     if not number.exact:
         return Column(values := states["m2"] / np.maximum(n - 1, 1), present & np.isfinite(values))
@@ -208,21 +195,37 @@ def _ratio(above: Array, below: Array, present: Array) -> Array:
     return ratios
 
 
-_REDUCTIONS: dict[str, Callable[[Column, Cover, Array], States]] = {
+_REDUCTIONS: dict[str, Reduction] = {
     "count": _count,
     "sum": _sum,
     "mean": _sum,
+    "share": _sum,
     "variance": _variance,
     "min": _extreme(np.minimum),
     "max": _extreme(np.maximum),
-    "latest": _latest,
+    "first": _of_one_event(np.minimum),
+    "latest": _of_one_event(np.maximum),
+    "last_n": last_events,
+    "histogram": histograms,
+    "distinct": registers,
+    "decayed_sum": decayed_sums,
 }
-_FINISHES: dict[str, Callable[[Number, States], Column]] = {
+"""By the aggregation whose state it is."""
+_FINISHES: dict[str, Callable[[Aggregation, States, Array], Column]] = {
     "count": _finish_count,
     "sum": _finish_sum,
     "mean": _finish_mean,
+    "share": _finish_mean,
     "variance": _finish_variance,
+    "stddev": _finish_stddev,
     "min": _finish_value,
     "max": _finish_value,
-    "latest": _finish_value,
+    "first": _finish_value,
+    "latest": _finish_latest,
+    "last_n": finish_one_by_one,
+    "histogram": finish_one_by_one,
+    "shares": finish_share,
+    "quantiles": finish_one_by_one,
+    "distinct": finish_one_by_one,
+    "decayed_sum": finish_decayed,
 }

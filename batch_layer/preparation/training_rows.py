@@ -86,13 +86,13 @@ def training_rows(
         events = _between(counted_events(context, group), oldest_ms, until_ms)
         found = group_rows(context, group, askers, events)
         rows = rows.join(found, PLACE, "left")
-    counts = {
-        feature.name: F.coalesce(F.col(feature.name), F.lit(0))
+    nothing = {
+        feature.name: F.coalesce(F.col(feature.name), F.lit(feature.answer.nothing))
         for name in context.definition.feature_set(feature_set).groups
         for feature in context.definition.groups[name].features
-        if context.definition.groups[name].slots[feature.slot].aggregation.name == "count"
+        if feature.answer.nothing is not None
     }
-    return _labelled(context, feature_set, rows.withColumns(counts) if counts else rows)
+    return _labelled(context, feature_set, rows.withColumns(nothing) if nothing else rows)
 
 
 def asking_rows(

@@ -4,6 +4,7 @@
    to every chunk in which a window may see it: two at most.
 2. Events and askers meet by (chunk, bucket of entities) in one call of the kernel. So its memory depends on what two
    chunks hold, not on how long the history is, and one entity with most of the rows is still spread over its chunks.
+   A window of all of history makes one chunk of it all: then it is the buckets alone that bound the memory.
 """
 
 from __future__ import annotations
@@ -15,9 +16,10 @@ import numpy as np
 import pyarrow as pa
 from pyspark.sql import functions as F  # noqa: N812 - as Spark's own documentation names it
 
+from batch_layer.preparation.covers import Column
 from batch_layer.preparation.kernel import Askers, Events
-from batch_layer.preparation.reductions import Column
-from lambda_core.features.definition import FeatureGroup, Slot
+from lambda_core.features.aggregations import Number
+from lambda_core.features.definition import Feature, FeatureGroup
 from lambda_core.features.keys import entity_key_sql
 from lambda_core.features.windows import DAY_MS
 
@@ -28,8 +30,11 @@ Answer = Callable[[FeatureGroup, Events, Askers], dict[str, Column]]
 """What answers for all askers of a chunk and bucket: the kernel, or a check around it."""
 
 _SHORTEST_CHUNK_MS = 30 * DAY_MS
-_TYPES = {"integer": ("bigint", pa.int64()), "string": ("string", pa.string())}
-_DOUBLE = ("double", pa.float64())
+_TYPES = {
+    "integer": ("bigint", pa.int64()),
+    "float": ("double", pa.float64()),
+    "string": ("string", pa.string()),
+}
 
 
 def windowed_frame(
@@ -45,15 +50,16 @@ def windowed_frame(
         by_append: whether an event is known only once it was appended.
     """
     names = [feature.name for feature in group.features]
-    types = [feature_type(group.slots[feature.slot]) for feature in group.features]
+    types = [_types(feature)[0] for feature in group.features]
     schema = ", ".join(
         ["`partition` int", "`offset` bigint", *(f"`{n}` {t}" for n, t in zip(names, types, strict=True))]
     )
-    arrow = [_types(group.slots[feature.slot])[1] for feature in group.features]
+    arrow = [_types(feature)[1] for feature in group.features]
+    seen = _seen(group)
 
     def answered(event_rows: pa.Table, asking_rows: pa.Table) -> pa.Table:
         entities = _numbered(event_rows.column("entity"), asking_rows.column("entity"))
-        columns = {slot.column: _column(event_rows, slot) for slot in group.slots if slot.column is not None}
+        columns = {sees: _column(event_rows, place, number) for place, (sees, number) in enumerate(seen.items())}
         history = Events(
             entity=entities[: len(event_rows)],
             event_time_ms=_numbers(event_rows, "event_time_ms"),
@@ -63,7 +69,7 @@ def windowed_frame(
             known_ms=_numbers(event_rows, "append_time_ms") if by_append else None,
         )
         found = answer(group, history, Askers(entities[len(event_rows) :], _numbers(asking_rows, "t_ms")))
-        values = [pa.array(found[n].values, kind, mask=~found[n].present) for n, kind in zip(names, arrow, strict=True)]
+        values = [_arrow(found[name], kind) for name, kind in zip(names, arrow, strict=True)]
         places = [asking_rows.column(name).combine_chunks() for name in ("partition", "offset")]
         return pa.Table.from_arrays([*places, *values], names=["partition", "offset", *names])
 
@@ -71,21 +77,20 @@ def windowed_frame(
     return placed_events.cogroup(placed_askers).applyInArrow(answered, schema)
 
 
-def feature_type(slot: Slot) -> str:
-    """Return the Spark type of a feature's values."""
-    return _types(slot)[0]
-
-
 def reach_ms(group: FeatureGroup) -> int:
     """Return how long before t an event may lie and still be in some window, in milliseconds."""
     return max(feature.window.length_ms + feature.window.hop_ms for feature in group.features)
 
 
-def _types(slot: Slot) -> tuple[str, pa.DataType]:
-    kind = slot.aggregation.name
-    if kind == "count":
-        return _TYPES["integer"]
-    return _DOUBLE if kind in ("mean", "variance") else _TYPES.get(slot.aggregation.number.name, _DOUBLE)
+def _types(feature: Feature) -> tuple[str, pa.DataType]:
+    """Return the Spark type and the Arrow type of a feature's values."""
+    kind, arrow = _TYPES[feature.answer.gives]
+    return (f"array<{kind}>", pa.list_(arrow)) if feature.answer.gives_list else (kind, arrow)
+
+
+def _seen(group: FeatureGroup) -> dict[str, Number]:
+    """Return what the group's slots see, each once, with the type of its values."""
+    return {slot.sees: slot.aggregation.number for slot in group.slots if slot.sees is not None}
 
 
 def _placed(group: FeatureGroup, events: DataFrame, askers: DataFrame) -> tuple[GroupedData, GroupedData]:
@@ -93,11 +98,13 @@ def _placed(group: FeatureGroup, events: DataFrame, askers: DataFrame) -> tuple[
     reach = reach_ms(group)
     chunk = max(2 * reach, _SHORTEST_CHUNK_MS)
     buckets = 2 * int(events.sparkSession.conf.get("spark.sql.shuffle.partitions", "4") or 4)
-    columns = {slot.column: slot for slot in group.slots if slot.column is not None}
     seen = events.select(
         F.expr(entity_key_sql(group.key_columns)).alias("entity"),
         *(F.col(name) for name in ("event_time_ms", "partition", "offset", "append_time_ms")),
-        *(F.expr(_value_sql(slot)).alias(f"value_{name}") for name, slot in columns.items()),
+        *(
+            F.expr(_value_sql(sees, number)).alias(f"value_{place}")
+            for place, (sees, number) in enumerate(_seen(group).items())
+        ),
     ).where("entity is not null")
     first, last = _step("event_time_ms", chunk), _step(f"(event_time_ms + {reach}L)", chunk)
     spread = seen.withColumn("chunk", F.explode(F.expr(f"sequence({first}, {last})")))
@@ -111,9 +118,8 @@ def _step(moment: str, step_ms: int) -> str:
     return f"(({moment} - pmod({moment}, {step_ms}L)) div {step_ms}L)"
 
 
-def _value_sql(slot: Slot) -> str:
-    number = slot.aggregation.number
-    value = number.value_sql(str(slot.column))
+def _value_sql(sees: str, number: Number) -> str:
+    value = number.value_sql(sees)
     return f"cast({value} as bigint)" if number.exact else value
 
 
@@ -130,9 +136,17 @@ def _numbers(rows: pa.Table, name: str) -> np.ndarray:
     return numbers
 
 
-def _column(rows: pa.Table, slot: Slot) -> Column:
-    values = rows.column(f"value_{slot.column}").combine_chunks()
+def _column(rows: pa.Table, place: int, number: Number) -> Column:
+    values = rows.column(f"value_{place}").combine_chunks()
     present = values.is_valid().to_numpy(zero_copy_only=False)
-    if slot.aggregation.number.name == "string":
+    if number.name == "string":
         return Column(np.array(values.to_pylist(), dtype=object), present)
     return Column(values.fill_null(0).to_numpy(zero_copy_only=False), present)
+
+
+def _arrow(column: Column, kind: pa.DataType) -> pa.Array:
+    if pa.types.is_list(kind):
+        return pa.array(
+            [one if there else None for one, there in zip(column.values, column.present, strict=True)], kind
+        )
+    return pa.array(column.values, kind, mask=~column.present)

@@ -58,8 +58,8 @@ class _Expression:
 def check_expressions(spark: SparkSession, project: Project) -> None:
     """Refuse a project with an expression that names what is not there, cannot be read, or asks beyond its record.
 
-    Looked at are repairs, lookups, derived columns, row rules, event times, the features of requests, what asks
-    (`where`), labels, and what models are parted by. Nothing is read and no job runs.
+    Looked at are repairs, lookups, derived columns, row rules, event times, what features see (`where`, `condition`), the
+    features of requests, what asks (`where`), labels, and what models are parted by. Nothing is read and no job runs.
 
     Raises:
         ConfigError: one line a mistake: key path, expected columns, found, nearest valid name.
@@ -123,6 +123,7 @@ def _derived(source: Source, path: str) -> Iterator[_Expression]:
 
 def _uses(project: Project, source: str) -> Iterator[_Expression]:
     """Yield the expressions over a source's columns that stand outside of the sources."""
+    yield from _seen_by_features(project, source)
     for name, asking in project.feature_sets.items():
         if asking.asked_by == source:
             path = f"feature_sets.{name}"
@@ -136,6 +137,13 @@ def _uses(project: Project, source: str) -> Iterator[_Expression]:
     for name, model in project.models.items():
         if project.feature_sets[model.feature_set].asked_by == source:
             yield _Expression(f"models.{name}.partition_by", f"`{model.partition_by}`", _anything)
+
+
+def _seen_by_features(project: Project, source: str) -> Iterator[_Expression]:
+    for name, group in project.feature_groups.items():
+        for place, block in enumerate(group.features if group.source == source else ()):
+            for setting, text in block.expressions.items():
+                yield _Expression(f"feature_groups.{name}.features[{place}].{setting}", text, no_condition)
 
 
 def _value_of(declared: Column) -> Sentence:

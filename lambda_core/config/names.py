@@ -2,8 +2,11 @@
 
 import difflib
 from collections.abc import Collection, Iterator
+from itertools import chain
 
 from lambda_core.config.project import Project
+
+_INSTEAD = "ask for them by a feature set without a model, or take `shares` or `quantiles` of a histogram"
 
 Use = tuple[str, str, Collection[str]]
 """Key path, the name that stands there, and the names that may."""
@@ -11,11 +14,12 @@ Use = tuple[str, str, Collection[str]]
 
 def dangling_names(project: Project) -> Iterator[tuple[str, str]]:
     """Yield (key path, sentence) for every name that stands for something the project does not declare."""
-    for path, name, declared in [*_in_sources(project), *_in_features(project), *_in_models(project)]:
+    for path, name, declared in chain(_in_sources(project), _in_features(project), _in_models(project)):
         if name not in declared:
             near = difflib.get_close_matches(name, list(declared), n=1)
             hint = f"; did you mean {near[0]!r}?" if near else ""
             yield path, f"expected one of {', '.join(sorted(declared)) or 'nothing declared'}; found {name!r}{hint}"
+    yield from _lists_in_vectors(project)
 
 
 def _in_sources(project: Project) -> Iterator[Use]:
@@ -41,8 +45,12 @@ def _in_features(project: Project) -> Iterator[Use]:
         if group.source in project.sources:
             columns = project.sources[group.source].all_columns
             for place, block in enumerate(group.features):
+                path = f"feature_groups.{name}.features[{place}]"
                 if block.column is not None:
-                    yield f"feature_groups.{name}.features[{place}].column", block.column, columns
+                    yield f"{path}.column", block.column, columns
+                for setting, text in block.expressions.items():
+                    for column in _columns_in(text):
+                        yield f"{path}.{setting}", column, columns
             keys = project.entities[group.entity].keys if group.entity in project.entities else ()
             for key in keys:
                 yield f"feature_groups.{name}.entity ({group.entity}) in source {group.source}", key, columns
@@ -66,3 +74,29 @@ def _in_models(project: Project) -> Iterator[Use]:
             yield f"models.{name}.partition_by", model.partition_by, project.sources[asking.asked_by].all_columns
     for route, model_name in project.serving.routes.items():
         yield f"serving.routes.{route}", model_name, project.models
+
+
+def _columns_in(expression: str) -> list[str]:
+    """Return the columns that a Spark SQL expression names; none where it cannot be read, which Spark will say better."""
+    import sqlglot  # only who declares such an expression waits for it
+
+    try:
+        found = sqlglot.parse_one(expression, read="spark").find_all(sqlglot.exp.Column)
+    except sqlglot.errors.SqlglotError:
+        return []
+    return list(dict.fromkeys(column.parts[0].name.lower() for column in found))
+
+
+def _lists_in_vectors(project: Project) -> Iterator[tuple[str, str]]:
+    """Yield what is said of a model whose vector would hold a list."""
+    for name, model in project.models.items():
+        asked = project.feature_sets.get(model.feature_set)
+        for group in asked.groups if asked else ():
+            blocks = project.feature_groups[group].features if group in project.feature_groups else ()
+            for place, block in enumerate(blocks):
+                if block.gives_lists:
+                    what = f"the lists of {', '.join(block.gives_lists)} in feature_groups.{group}.features[{place}]"
+                    yield (
+                        f"models.{name}.feature_set",
+                        f"expected numbers in a model's vector, found {what}; {_INSTEAD}",
+                    )

@@ -6,11 +6,12 @@ Durations are texts such as `5 minutes`, `2h`, `30d`; the models keep them in mi
 
 from typing import Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
+from lambda_core.config.blocks import WindowedAggregations
 from lambda_core.config.section import Milliseconds, Name, Section
 from lambda_core.config.sources import Column, Derived, Expectation, Files, Lookup, RowRule, Source
-from lambda_core.features.windows import HOUR_MS, MINUTE_MS, Window
+from lambda_core.features.windows import HOUR_MS, MINUTE_MS
 
 __all__ = [
     "Choice",
@@ -38,8 +39,6 @@ __all__ = [
     "WindowedAggregations",
 ]
 
-AggregationName = Literal["count", "sum", "mean", "variance", "min", "max", "latest"]
-
 
 class Entity(Section):
     """Something that features are about; its key is the values of these columns (string or integer)."""
@@ -47,32 +46,6 @@ class Entity(Section):
     description: str = ""
     owner: str = ""
     keys: tuple[Name, ...] = Field(min_length=1)
-
-
-class WindowedAggregations(Section):
-    """A block of features: every aggregation over every window of one column.
-
-    Attributes:
-        column: the source column; None only for counting events.
-        hop: the step of the windows' left edges; by default it follows from each length.
-    """
-
-    column: Name | None = None
-    aggregations: tuple[AggregationName, ...] = Field(min_length=1)
-    windows: tuple[Milliseconds, ...] = Field(min_length=1)
-    hop_ms: Milliseconds | None = Field(default=None, alias="hop")
-    unit: str | None = None
-    description: str = ""
-
-    @model_validator(mode="after")
-    def _column_where_needed(self) -> "WindowedAggregations":
-        if self.column is None and set(self.aggregations) != {"count"}:
-            raise ValueError("expected `column`: only `count` works without one")
-        return self
-
-    def window_list(self) -> list[Window]:
-        """Return the windows in order of declaration."""
-        return [Window.of(length, self.hop_ms) for length in self.windows]
 
 
 class FeatureGroupSection(Section):

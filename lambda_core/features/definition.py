@@ -8,12 +8,12 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from lambda_core.config.project import FeatureGroupSection, FeatureSet, Project, Source
+from lambda_core.config.project import FeatureSet, Project, Source
 from lambda_core.errors import ConfigError
-from lambda_core.features.aggregations import AGGREGATIONS, INTEGER
+from lambda_core.features.blocks import Blocks, named
 from lambda_core.features.groups import Feature, FeatureGroup, Slot
 from lambda_core.features.keys import KEY_ENCODING
-from lambda_core.features.windows import Window, format_duration
+from lambda_core.features.windows import Window
 
 __all__ = ["Definition", "Feature", "FeatureGroup", "Slot", "compile_definition", "digest", "meaning"]
 
@@ -69,20 +69,25 @@ def compile_definition(project: Project, references: dict[str, str] | None = Non
     declared = {
         "sources": {name: meaning(source) for name, source in project.sources.items() if source.kind == "event"},
         "entities": {name: entity.keys for name, entity in project.entities.items()},
-        "groups": {
-            name: [
-                group.source,
-                group.entity,
-                [f"{f.name}/{f.window.length_ms}/{f.window.hop_ms}" for f in group.features],
-            ]
-            for name, group in groups.items()
-        },
+        "groups": {name: _declared_group(group) for name, group in groups.items()},
         "period_ms": project.view.period_ms,
         "ring": project.view.ring,
         "encodings": [KEY_ENCODING, STATE_FORMAT],
         "references": references or {},
     }
     return Definition(id=digest(declared), project=project, groups=groups)
+
+
+def _declared_group(group: FeatureGroup) -> list[Any]:
+    """Return what of a group decides its states and answers; what it has no use for leaves its id as it is."""
+    expires = {feature.name: feature.expiry_ms for feature in group.features if feature.expiry_ms is not None}
+    beyond = [slot.meaning for slot in group.slots if slot.meaning]
+    return [
+        group.source,
+        group.entity,
+        [f"{f.name}/{f.window.length_ms}/{f.window.hop_ms}" for f in group.features],
+        *([{"slots": beyond, "expiry": expires}] if beyond or expires else []),
+    ]
 
 
 def digest(declared: Any) -> str:
@@ -102,29 +107,15 @@ def meaning(source: Source) -> dict[str, Any]:
 
 def _compile_group(project: Project, name: str) -> FeatureGroup:
     section = project.feature_groups[name]
-    source = _named(project.sources, section.source, f"feature_groups.{name}.source")
-    entity = _named(project.entities, section.entity, f"feature_groups.{name}.entity")
+    source = named(project.sources, section.source, f"feature_groups.{name}.source")
+    entity = named(project.entities, section.entity, f"feature_groups.{name}.entity")
     for column in entity.keys:
         path = f"feature_groups.{name}.entity ({section.entity}) in source {section.source}"
-        kind = _named(source.all_columns, column, path).type
+        kind = named(source.all_columns, column, path).type
         if kind not in ("string", "integer"):
             raise ConfigError(f"{path}: expected a key of type string or integer, found {column!r} of type {kind}")
-    slots = _compile_slots(section, source, name)
-    places = {slot.name: place for place, slot in enumerate(slots)}
-    features = tuple(
-        Feature(
-            name=f"{name}__{slot}_{format_duration(window.length_ms)}",
-            slot=places[slot],
-            window=window,
-            unit=block.unit,
-            description=block.description,
-        )
-        for block in section.features
-        for aggregation in block.aggregations
-        for slot in [_slot_name(block.column, aggregation)]
-        for window in block.window_list()
-    )
-    return FeatureGroup(name, section.source, section.entity, entity.keys, slots, features)
+    blocks = Blocks(name, section, source)
+    return FeatureGroup(name, section.source, section.entity, entity.keys, tuple(blocks.slots), tuple(blocks.features))
 
 
 def _each_name_once(groups: dict[str, FeatureGroup]) -> None:
@@ -134,39 +125,6 @@ def _each_name_once(groups: dict[str, FeatureGroup]) -> None:
             if feature.name in windows:
                 raise ConfigError(
                     f"feature_groups.{group.name}: expected each feature once, found {feature.name!r} twice (windows "
-                    f"{windows[feature.name]} and {feature.window}); leave one out, or give it another length"
+                    f"{windows[feature.name]} and {feature.window}); leave one out, or give its block a `name`"
                 )
             windows[feature.name] = feature.window
-
-
-def _compile_slots(section: FeatureGroupSection, source: Source, name: str) -> tuple[Slot, ...]:
-    slots: dict[str, Slot] = {}
-    for place, block in enumerate(section.features):
-        number = INTEGER
-        if block.column is not None:
-            path = f"feature_groups.{name}.features[{place}].column"
-            column = _named(source.all_columns, block.column, path)
-            if column.type == "timestamp":
-                raise ConfigError(
-                    f"{path}: expected a number, a boolean or a string, found the timestamp {block.column!r}"
-                )
-            number = column.number
-        for aggregation in block.aggregations:
-            if number.name == "string" and aggregation not in ("count", "latest"):
-                raise ConfigError(
-                    f"feature_groups.{name}.features[{place}]: expected a number for {aggregation!r}, "
-                    f"found the string column {block.column!r}; use count or latest"
-                )
-            slot = _slot_name(block.column, aggregation)
-            slots[slot] = Slot(slot, block.column, AGGREGATIONS[aggregation](number))
-    return tuple(slots.values())
-
-
-def _slot_name(column: str | None, aggregation: str) -> str:
-    return aggregation if column is None else f"{column}_{aggregation}"
-
-
-def _named(declared: dict[str, Any], name: str, path: str) -> Any:
-    if name not in declared:
-        raise ConfigError(f"{path}: expected one of {', '.join(sorted(declared))}; found {name!r}")
-    return declared[name]

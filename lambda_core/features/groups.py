@@ -1,34 +1,65 @@
 """Slots, features and groups: what one update carries, and which windows over it are asked for.
 
 1. A *slot* is one aggregation over one column of a group: what a tile, a single event and an update carry a state for.
-2. A *feature* is a slot over a window: `<group>__<column>_<aggregation>_<window>`.
+2. A *feature* is an answer asked of a slot over a window: `<group>__<column>_<aggregation>_<window>`.
 3. A *group* is its source, its entity, its slots (each once) and its features, all of them in one update.
 """
 
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import accumulate
+from typing import Any
 
-from lambda_core.features.aggregations import Aggregation, State, Value
+from lambda_core.features.aggregations import Aggregation, State, operator_width
 from lambda_core.features.windows import Window
 
 
 @dataclass(frozen=True)
 class Slot:
-    """One aggregation over one column (None: over events)."""
+    """One aggregation over what it sees of a group's events.
+
+    Attributes:
+        column: whose values it sees; None: the events themselves, or the truth of the condition.
+        aggregation: keeps the states.
+        where: Spark SQL; only events for which it is true are seen. condition: Spark SQL, seen as 1 and 0.
+    """
 
     name: str
     column: str | None
     aggregation: Aggregation
+    where: str | None = None
+    condition: str | None = None
+
+    @cached_property
+    def sees(self) -> str | None:
+        """Return the Spark SQL of what is seen of a row, null where it is not seen; None: every row is."""
+        given = None if self.column is None else f"`{self.column}`"
+        if self.condition is not None:
+            given = f"case when ({self.condition}) then 1 when not ({self.condition}) then 0 end"
+        return given if self.where is None else f"case when ({self.where}) then {given or '1'} end"
+
+    @cached_property
+    def meaning(self) -> list[Any]:
+        """Return what decides the states beyond column and aggregation; empty for what has no more to it."""
+        beyond = [self.where, self.condition, list(self.aggregation.parameters)]
+        return [self.name, *beyond] if any(beyond) else []
 
 
 @dataclass(frozen=True)
 class Feature:
-    """One slot over one window; `slot` is the slot's index in its group."""
+    """One answer over one window.
+
+    Attributes:
+        slot: the index of the slot in its group that carries the states.
+        answer: makes the answer of a state: the slot's aggregation, or another one that shares its states.
+        expiry_ms: how old an answer's event may be, in milliseconds; None: any age.
+    """
 
     name: str
     slot: int
     window: Window
+    answer: Aggregation
+    expiry_ms: int | None = None
     unit: str | None = None
     description: str = ""
 
@@ -74,6 +105,11 @@ class FeatureGroup:
         return "".join(slot.aggregation.components for slot in self.slots)
 
     @cached_property
+    def widths(self) -> dict[str, int]:
+        """Return how many components each of the plan's operators with a parameter takes."""
+        return {operator: operator_width(operator) for operator in self.plan if ":" in operator}
+
+    @cached_property
     def width(self) -> int:
         """Return how many components a row of all slots has."""
         return len(self.components)
@@ -97,7 +133,3 @@ class FeatureGroup:
     def merge(self, left: list[State], right: list[State]) -> list[State]:
         """Return the states of both sides' events, slot by slot."""
         return [slot.aggregation.merge(a, b) for slot, a, b in zip(self.slots, left, right, strict=True)]
-
-    def finish(self, feature: Feature, states: list[State]) -> Value:
-        """Return the feature's value from the states of its window."""
-        return self.slots[feature.slot].aggregation.finish(states[feature.slot])

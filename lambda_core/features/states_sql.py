@@ -37,7 +37,7 @@ class UpdateColumns:
 
 def update_columns(group: FeatureGroup) -> UpdateColumns:
     """Return the expressions that make one event's contribution to the group."""
-    lifted = (text for slot in group.slots for text in slot.aggregation.lift_sql(slot.column))
+    lifted = (text for slot in group.slots for text in slot.aggregation.lift_sql(slot.sees))
     return UpdateColumns(entity_key_sql(group.key_columns), _row(lifted))
 
 
@@ -51,7 +51,7 @@ def tile_frame(group: FeatureGroup, frame: DataFrame) -> DataFrame:
     from pyspark.sql.functions import expr  # who only reads this module's texts need not have Spark
 
     hops = ", ".join(f"{hop_ms}L" for hop_ms in group.hops_ms)
-    aggregated = (text for slot in group.slots for text in slot.aggregation.aggregate_sql(slot.column))
+    aggregated = (text for slot in group.slots for text in slot.aggregation.aggregate_sql(slot.sees))
     # A leading underscore is in no source's column names.
     keyed = frame.selectExpr("*", f"{entity_key_sql(group.key_columns)} as _entity").where("_entity is not null")
     cut = keyed.selectExpr("*", f"explode(array({hops})) as _hop_ms")

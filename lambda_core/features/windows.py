@@ -2,7 +2,7 @@
 
 A window of length W asked for at t covers `[floor(t - W, hop), t)`. Times are milliseconds since 1970-01-01 UTC,
 lengths are milliseconds. The hop follows from the length: 5 minutes below 12 hours, 1 hour below 12 days, 1 day from
-there on, unless it is declared.
+there on, unless it is declared. The window of all of history is one whose left edge lies before whatever can happen.
 """
 
 import re
@@ -12,6 +12,9 @@ SECOND_MS = 1_000
 MINUTE_MS = 60 * SECOND_MS
 HOUR_MS = 60 * MINUTE_MS
 DAY_MS = 24 * HOUR_MS
+
+ALL_MS = 2**50
+"""The length of the window of all of history: 35,000 years, exact in 64 bits and in doubles."""
 
 _UNITS = {
     "ms": 1,
@@ -46,6 +49,29 @@ def parse_duration(text: str) -> int:
         if scale and int(number) > 0:
             return int(number) * scale
     raise ValueError(f"expected a duration like '5 minutes', '2h' or '30d', found {text!r}")
+
+
+def parse_window(text: str) -> int:
+    """Return a window's length in milliseconds: a duration, or `all`.
+
+    Raises:
+        ValueError: when the text is neither.
+
+    Example:
+        >>> parse_window("1h"), parse_window("all") == ALL_MS
+        (3600000, True)
+    """
+    return ALL_MS if text.strip().lower() == "all" else parse_duration(text)
+
+
+def format_window(length_ms: int) -> str:
+    """Return the shortest text of a window's length: the inverse of `parse_window`.
+
+    Example:
+        >>> format_window(7_200_000), format_window(ALL_MS)
+        ('2h', 'all')
+    """
+    return "all" if length_ms == ALL_MS else format_duration(length_ms)
 
 
 def format_duration(milliseconds: int) -> str:

@@ -3,7 +3,7 @@
 --
 -- KEYS: 1 speed hash, 2 index of periods, 3 unique keys seen, 4 epoch mark, 5 late records
 -- ARGV: 1 epoch, 2 period, 3 first period retained, 4 ring size K, 5 duplicate horizon in ms,
---       6 MessagePack: {merge plan, hops in ms}
+--       6 MessagePack: {merge plan, hops in ms, and the widths of those operators that have a parameter}
 --       7 MessagePack: array of updates {partition, offset, append_ms, event_ms, unique or "", true where it is late}
 --       8 and on: the packed row of each update
 -- Returns {applied, fenced, duplicates, dropped}; raises EPOCH when this Redis does not hold the epoch.
@@ -108,23 +108,31 @@ local function float_text(x)
   return string.format('%.17g', x + 0.0)
 end
 
-local function chan(left, right, at)
+-- Operators over several components, or with a parameter: each returns the side that it takes whole, or puts what it
+-- makes of both into `merged`. Where they begin is `at`; how many components they take, `width`.
+local function chan(left, right, at, merged)
   local n_left, n_right = tonumber(left[at]), tonumber(right[at])
   local mean_left = float_of(left[at + 1])
   local n, delta = n_left + n_right, float_of(right[at + 1]) - mean_left
   local mean = mean_left + delta * n_right / n
   local m2 = float_of(left[at + 2]) + float_of(right[at + 2]) + delta * delta * n_left * n_right / n
-  return string.format('%.0f', n), float_text(mean), float_text(m2)
+  merged[at], merged[at + 1], merged[at + 2] = string.format('%.0f', n), float_text(mean), float_text(m2)
 end
 
-local function is_later(left, right, at)
-  for part = at, at + 2 do
-    local order = compare_integers(left[part], right[part])
+local function is_later(left, right, at, at_right)
+  for part = 0, 2 do
+    local order = compare_integers(left[at + part], right[(at_right or at) + part])
     if order ~= 0 then return order > 0 end
   end
   return false
 end
 
+local WIDTH = { chan = 3, latest = 4, first = 4 }
+local WIDE = {
+  chan = chan,
+  latest = function(left, right, at) return is_later(left, right, at) and left or right end,
+  first = function(left, right, at) return is_later(right, left, at) and left or right end,
+}
 local merge_one = {
   ['i+'] = add_integers,
   ['f+'] = function(a, b) return float_text(float_of(a) + float_of(b)) end,
@@ -134,23 +142,24 @@ local merge_one = {
   ['f>'] = function(a, b) return a - b >= 0 and a or b end,
 }
 
-local WIDTH = { chan = 3, latest = 4 }
-
 local function merge_rows(plan, left, right)
   local merged, at = {}, 1
   for place = 1, #plan do
-    local operator, taken = plan[place], nil
+    local operator = plan[place]
     local width = WIDTH[operator]
-    if left[at] == '' then taken = right elseif right[at] == '' then taken = left
-    elseif operator == 'latest' then taken = is_later(left, right, at) and left or right end
-    if taken then
-      for part = at, at + (width or 1) - 1 do merged[part] = taken[part] end
-    elseif width then
-      merged[at], merged[at + 1], merged[at + 2] = chan(left, right, at)
+    if not width then
+      local a, b = left[at], right[at]
+      if a == '' then merged[at] = b elseif b == '' then merged[at] = a else merged[at] = merge_one[operator](a, b) end
+      at = at + 1
     else
-      merged[at] = merge_one[operator](left[at], right[at])
+      local taken
+      if left[at] == '' then taken = right elseif right[at] == '' then taken = left
+      else taken = WIDE[operator](left, right, at, merged, width) end
+      if taken then
+        for part = at, at + width - 1 do merged[part] = taken[part] end
+      end
+      at = at + width
     end
-    at = at + (width or 1)
   end
   return merged
 end
@@ -160,7 +169,85 @@ if redis.call('SISMEMBER', KEYS[4], epoch) == 0 then
   return redis.error_reply('EPOCH this Redis does not hold epoch ' .. epoch)
 end
 local ring, horizon = tonumber(ARGV[4]), tonumber(ARGV[5])
-local plan, hops = unpack(cmsgpack.unpack(ARGV[6]))
+local plan, hops, widths = unpack(cmsgpack.unpack(ARGV[6]))
+
+if widths then -- made only where the plan has any: most plans have none
+  -- The latest events of both sides, latest first, as many as there is width for.
+  local function last_n(left, right, at, merged, width)
+    local a, b = at, at
+    for place = at, at + width - 1, 4 do
+      local from, first = left, a
+      if left[a] == '' or right[b] ~= '' and not is_later(left, right, a, b) then from, first = right, b end
+      for part = 0, 3 do merged[place + part] = from[first + part] end
+      if from == left then a = a + 4 else b = b + 4 end
+    end
+  end
+
+  -- Sums as of their newest event: the older one halves once a half-life.
+  local function decay(half_life)
+    return function(left, right, at, merged)
+      local t_left, t_right = tonumber(left[at]), tonumber(right[at])
+      local older, newer, apart = left, right, t_left - t_right
+      if t_left > t_right then older, newer, apart = right, left, t_right - t_left end
+      merged[at] = newer[at]
+      merged[at + 1] = float_text(float_of(newer[at + 1]) + float_of(older[at + 1]) * 2 ^ (apart / half_life))
+    end
+  end
+
+  -- Registers with the greater rank of both sides: entries of three characters (two for the register, one for the rank),
+  -- ascending, or one character a register from where that is no longer.
+  local function registers(precision)
+    local count, ZERO = 2 ^ precision, 48
+    local function dense(entries)
+      local ranks = {}
+      for register = 1, count do ranks[register] = '0' end
+      for place = 1, #entries, 3 do
+        local high, low = string.byte(entries, place, place + 1)
+        ranks[(high - ZERO) * 64 + low - ZERO + 1] = string.sub(entries, place + 2, place + 2)
+      end
+      return table.concat(ranks)
+    end
+    local function raised(ranks, high, low, rank)
+      local register = (high - ZERO) * 64 + low - ZERO
+      if #ranks == count then
+        if string.byte(ranks, register + 1) >= rank then return ranks end
+        return string.sub(ranks, 1, register) .. string.char(rank) .. string.sub(ranks, register + 2)
+      end
+      local first, last = 0, #ranks / 3 -- the place of the first entry that is not before the register
+      while first < last do
+        local middle = math.floor((first + last) / 2)
+        local high_there, low_there = string.byte(ranks, middle * 3 + 1, middle * 3 + 2)
+        if high_there < high or high_there == high and low_there < low then first = middle + 1 else last = middle end
+      end
+      local entry, rest = string.char(high, low, rank), first * 3 + 1
+      if string.sub(ranks, rest, rest + 1) == string.sub(entry, 1, 2) then
+        if string.byte(ranks, rest + 2) >= rank then return ranks end
+        rest = rest + 3
+      end
+      ranks = string.sub(ranks, 1, first * 3) .. entry .. string.sub(ranks, rest)
+      return #ranks < count and ranks or dense(ranks)
+    end
+    return function(left, right, at, merged)
+      local ranks, others = left[at], right[at]
+      if #others > #ranks then ranks, others = others, ranks end
+      if #others == count then
+        for register = 0, count - 1 do
+          local high, low = ZERO + math.floor(register / 64), ZERO + register % 64
+          ranks = raised(ranks, high, low, string.byte(others, register + 1))
+        end
+      else
+        for place = 1, #others, 3 do ranks = raised(ranks, string.byte(others, place, place + 2)) end
+      end
+      merged[at] = ranks
+    end
+  end
+
+  local made = { decay = decay, registers = registers, last = function() return last_n end }
+  for operator, width in pairs(widths) do
+    local kind, parameter = string.match(operator, '^(%a+):(%d+)$')
+    WIDTH[operator], WIDE[operator] = width, made[kind](tonumber(parameter))
+  end
+end
 local updates = cmsgpack.unpack(ARGV[7])
 local dropping = tonumber(period) < tonumber(ARGV[3])
 

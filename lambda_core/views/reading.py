@@ -72,8 +72,7 @@ class EntityReader:
             keyed = [(tuple(map(id, rows)), rows) for rows in parts if rows]
             for feature in features:
                 try:
-                    aggregation = self._group.slots[feature.slot].aggregation
-                    values[feature.name] = aggregation.finish(self._state(feature.slot, keyed))
+                    values[feature.name] = feature.answer.finish(self._state(feature.slot, keyed), t_ms)
                 except OverflowStateError:
                     overflowed.append(feature.name)
         provenance = GroupProvenance(

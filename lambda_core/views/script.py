@@ -140,7 +140,8 @@ class Scripts:
             self.keys.late(group.name, entity, self.epoch),
         ]
         view = self.definition.project.view
-        rule = msgspec.msgpack.encode((group.plan, group.hops_ms))
+        widths = [group.widths] if group.widths else []
+        rule = msgspec.msgpack.encode((group.plan, group.hops_ms, *widths))
         updates = [(*_place(one), *([True] if self.views and self.is_late(one) else [])) for one in run]
         settings: list[str | int | bytes] = [view.ring, self._horizon_ms(group.name), rule]
         packed = [msgspec.msgpack.encode(part) for part in (updates, *(one.row for one in run))]

@@ -6,15 +6,15 @@ from hypothesis import strategies as st
 
 from lambda_core.features.windows import DAY_MS, HOUR_MS
 from tests.laws.oracle import Event
-from tests.laws.worlds import PERIOD_MS, definition
+from tests.laws.worlds import PERIOD_MS, PLAIN, definition
 
 START_MS = 1_700_000_000_000
 WINDOWS = [(HOUR_MS, 300_000), (DAY_MS, HOUR_MS), (30 * DAY_MS, DAY_MS)]
 EPOCH = "d.0"
 
 
-def declared(ring: int = 3):
-    return definition(ring, WINDOWS)
+def declared(ring: int = 3, blocks=tuple(PLAIN), windows=tuple(WINDOWS)):
+    return definition(ring, windows, blocks)
 
 
 wholes = st.one_of(

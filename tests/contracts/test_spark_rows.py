@@ -14,7 +14,9 @@ from lambda_core.views.speed import SpeedHash, merge_rows
 from tests.contracts.renderings import by_python, by_script
 from tests.contracts.rows import EPOCH, START_MS, WINDOWS, declared, values
 from tests.laws.oracle import Event
-from tests.laws.worlds import batch_value, row_of
+from tests.laws.worlds import PLAIN, WITH_SETTINGS, batch_value, row_of
+
+KINDS = [pytest.param(PLAIN, id="plain"), pytest.param(WITH_SETTINGS, id="with settings")]
 
 PREPARED = (
     "`key` string, whole bigint, money decimal(18,2), real double, word string, event_time_ms bigint, `partition` int, "
@@ -65,8 +67,9 @@ def components(group) -> list[str]:
     return [code for slot in group.slots for code in slot.aggregation.components]
 
 
-def test_spark_lifts_an_event_to_the_very_row_of_the_rule(prepared):
-    definition = declared()
+@pytest.mark.parametrize("blocks", KINDS)
+def test_spark_lifts_an_event_to_the_very_row_of_the_rule(prepared, blocks):
+    definition = declared(blocks=blocks)
     group, (events, frame) = definition.groups["things"], prepared
     made = {(row.partition, row.offset): row for row in updates_frame(definition, "things", frame).collect()}
     assert len(made) == len(events)
@@ -86,23 +89,26 @@ def double(text: str) -> bytes:
     return struct.pack("<d", float(text))
 
 
-def test_spark_adds_up_tiles_to_the_bytes_of_the_rule(prepared):
-    group, (events, frame) = declared().groups["things"], prepared
+@pytest.mark.parametrize("blocks", KINDS)
+def test_spark_adds_up_tiles_to_the_bytes_of_the_rule(prepared, blocks):
+    group, (events, frame) = declared(blocks=blocks).groups["things"], prepared
     expected: dict[tuple[str, int, int], list[str]] = {}
-    sizes: dict[tuple[str, int, int], float] = {}
+    sizes: dict[tuple[tuple[str, int, int], str], float] = {}
     for event in events:
         for hop in group.hops_ms:
             tile = (event.entity.replace("|", "%7C"), hop, event.event_ms // hop * hop)
             row = row_of(group, event)
             expected[tile] = merge_rows(group, expected[tile], row) if tile in expected else row
-            size = abs(event.values["real"] or 0.0)
-            sizes[tile] = sizes.get(tile, 0.0) + size + size**2
+            for column in ("real", "money"):
+                size = abs(float(event.values[column] or 0))
+                sizes[tile, column] = sizes.get((tile, column), 0.0) + size + size**2
     made = {(row.entity, row.hop_ms, row.tile_start_ms): row for row in tile_frame(group, frame).collect()}
     assert made.keys() == expected.keys()
     for tile, row in expected.items():
-        for code, mine, theirs in zip(components(group), row, made[tile].row, strict=True):
+        columns = [slot.column for slot in group.slots for _ in slot.aggregation.components]
+        for code, column, mine, theirs in zip(components(group), columns, row, made[tile].row, strict=True):
             if code == "f" and mine and theirs:
-                assert abs(float(mine) - float(theirs)) <= 1e-9 * sizes[tile]
+                assert abs(float(mine) - float(theirs)) <= 1e-9 * sizes[tile, column]
             else:
                 assert mine == theirs
         last_ms = max(event.event_ms for event in events if event.entity.replace("|", "%7C") == tile[0])

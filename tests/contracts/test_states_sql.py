@@ -34,7 +34,7 @@ def lifted(group, row):
     moment = Moment(row["event_time_ms"], row["partition"], row["offset"])
     states = []
     for slot in group.slots:
-        value = 1 if slot.column is None else row[slot.column]
+        value = shop.seen_of(slot, row)
         if slot.column == "amount" and value is not None:
             value = int(value * 100)
         states.append(slot.aggregation.update(slot.aggregation.zero(), value, moment))

@@ -1,30 +1,48 @@
 """Law 1: a state's Python, its Redis script and its Spark SQL give equal bytes (floats: within 1e-9 where Spark adds)."""
 
+import dataclasses
 import random
 from decimal import Decimal
+from fractions import Fraction
+from functools import partial, reduce
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
+from lambda_core.features.windows import ALL_MS, DAY_MS, HOUR_MS
 from lambda_core.schemas.messages import Update
 from lambda_core.views.script import Scripts
+from lambda_core.views.speed import merge_rows
 from tests.contracts.conftest import new_keys
 from tests.contracts.renderings import assert_same_bytes, by_python, by_script
 from tests.contracts.rows import EPOCH, START_MS, batches, declared
 from tests.laws.oracle import Event
 from tests.laws.profiles import examples
-from tests.laws.worlds import PERIOD_MS, update_of
+from tests.laws.worlds import PERIOD_MS, WITH_SETTINGS, update_of
 
 RINGS = {ring: declared(ring) for ring in (1, 3, 32)}
+ONE_TILE = [(HOUR_MS, 300_000), (ALL_MS, 8_000 * DAY_MS)]
+RICH = {ring: declared(ring, WITH_SETTINGS, ONE_TILE) for ring in (1, 3, 32)}
+"""Aggregations with settings; one of the hops has all events in one or two tiles, so that registers fill."""
 
 
 @examples(200)
 @given(events=batches(), ring=st.sampled_from(sorted(RINGS)), batch=st.integers(1, 20))
 def test_the_script_holds_the_very_bytes_of_the_rule(store, events, ring, batch):
+    assert_the_script_is_the_rule(store, RINGS[ring], events, ring, batch)
+
+
+@examples(100)
+@given(events=batches(), ring=st.sampled_from(sorted(RICH)), batch=st.integers(1, 20))
+def test_the_script_holds_the_very_bytes_of_the_rule_with_settings(store, events, ring, batch):
+    assert_the_script_is_the_rule(store, RICH[ring], events, ring, batch)
+
+
+def assert_the_script_is_the_rule(store, definition, events, ring, batch):
     import redis
 
-    definition = RINGS[ring]
     group = definition.groups["things"]
     updates = [update_of(group, event) for event in events]
     scripts = Scripts(definition, new_keys(), EPOCH)
@@ -56,9 +74,9 @@ def many(count: int, seed: int) -> list[Event]:
     ]
 
 
-@pytest.mark.parametrize("count", [500, 2_000])
-def test_a_call_with_very_many_updates_is_applied_whole(client, keys, count):
-    definition = RINGS[32]
+@pytest.mark.parametrize(("count", "rings"), [(500, RINGS), (2_000, RINGS), (1_000, RICH)])
+def test_a_call_with_very_many_updates_is_applied_whole(client, keys, count, rings):
+    definition = rings[32]
     group = definition.groups["things"]
     updates = [update_of_decimals(group, event) for event in many(count, seed=count)]
     scripts = Scripts(definition, keys, EPOCH)
@@ -67,11 +85,23 @@ def test_a_call_with_very_many_updates_is_applied_whole(client, keys, count):
     assert_same_bytes(client, scripts, by_python(group, updates, 32)[0])
 
 
-def update_of_decimals(group, event: Event) -> Update:
-    from dataclasses import replace
-    from fractions import Fraction
+@pytest.mark.parametrize("rings", [RINGS, RICH])
+@pytest.mark.parametrize("sizes", [(1, 700, 3, 400, 1), (700, 1, 400, 1), (5, 300, 90, 1)])
+def test_rows_that_hold_several_events_each_merge_alike(client, keys, rings, sizes):
+    definition = rings[1]
+    group, events, updates = definition.groups["things"], many(sum(sizes), seed=sizes[0]), []
+    for size in sizes:
+        own, events = [update_of_decimals(group, event) for event in events[:size]], events[size:]
+        row = reduce(partial(merge_rows, group), (update.row for update in own))
+        updates.append(replace(own[-1], row=row))
+    scripts = Scripts(definition, keys, EPOCH)
+    assert by_script(client, scripts, updates, batch=3) == [len(sizes), 0, 0, 0]
+    assert_same_bytes(client, scripts, by_python(group, updates, 1)[0])
 
-    return update_of(group, replace(event, values={**event.values, "money": Fraction(event.values["money"])}))
+
+def update_of_decimals(group, event: Event) -> Update:
+    values = {**event.values, "money": Fraction(event.values["money"])}
+    return update_of(group, dataclasses.replace(event, values=values))
 
 
 @pytest.mark.parametrize(

@@ -4,9 +4,12 @@ One event is one record of a log (partition 0 and up) or of a file (partition -1
 comprehension over events; exact numbers are fractions, so that the expected answer is the double nearest to the truth.
 """
 
+import hashlib
+import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
+from itertools import pairwise
 from typing import Any
 
 FILE = -1
@@ -27,12 +30,22 @@ class Event:
 
 @dataclass(frozen=True)
 class Ask:
-    """What is asked for: an aggregation over a column (None: over events) in a window."""
+    """What is asked for: an aggregation over a column (None: over events) in a window.
+
+    `settings` are those of the block; `sees` gives what is seen of an event where that is not its column.
+    """
 
     aggregation: str
     column: str | None
     length_ms: int
     hop_ms: int
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    sees: Callable[[Event], Any] | None = None
+
+    def of(self, event: Event) -> Any:
+        if self.sees is not None:
+            return self.sees(event)
+        return 1 if self.column is None else event.values[self.column]
 
 
 def floor(moment: int, step: int) -> int:
@@ -85,38 +98,126 @@ def in_window(events: Iterable[Event], ask: Ask, t_ms: int) -> list[Event]:
     return [event for event in events if start <= event.event_ms < t_ms]
 
 
-def value(
-    ask: Ask, events: Iterable[Event], t_ms: int, known: Callable[[Event], bool] = lambda _: True
-) -> int | float | str | None:
+def value(ask: Ask, events: Iterable[Event], t_ms: int, known: Callable[[Event], bool] = lambda _: True) -> Any:
     """The answer at t over the events in the window that were known; None where there is none."""
-    return of_events(ask, [event for event in in_window(events, ask, t_ms) if known(event)])
+    return of_events(ask, [event for event in in_window(events, ask, t_ms) if known(event)], t_ms)
 
 
-def of_events(ask: Ask, events: list[Event]) -> int | float | str | None:
+def of_events(ask: Ask, events: list[Event], t_ms: int = 0) -> Any:
     """The aggregation over exactly these events."""
-    if ask.column is None:
-        return len(events)
-    seen = [event for event in events if event.values[ask.column] is not None]
-    values = [event.values[ask.column] for event in seen]
-    if ask.aggregation == "count":
-        return len(values)
+    seen = [event for event in events if ask.of(event) is not None]
+    values = [ask.of(event) for event in seen]
+    if ask.aggregation in OF_NOTHING:
+        return OF_NOTHING[ask.aggregation](ask, values)
     if not values:
         return None
-    if ask.aggregation == "latest":
-        return plain(max(seen, key=position).values[ask.column])
-    if ask.aggregation in ("min", "max"):
-        return plain(min(values) if ask.aggregation == "min" else max(values))
+    if ask.aggregation in BY_MOMENT:
+        return BY_MOMENT[ask.aggregation](ask, sorted(seen, key=position), t_ms)
+    if ask.aggregation in BY_VALUE:
+        return BY_VALUE[ask.aggregation](ask, values)
     return number(ask.aggregation, [Fraction(value) for value in values], exact=not isinstance(values[0], float))
+
+
+def _fresh(ask: Ask, event: Event, t_ms: int) -> bool:
+    expiry_ms = ask.settings.get("expiry_ms")
+    return expiry_ms is None or t_ms <= event.event_ms + expiry_ms
+
+
+def _first(ask: Ask, ordered: list[Event], t_ms: int) -> Any:
+    return plain(ask.of(ordered[0]))
+
+
+def _latest(ask: Ask, ordered: list[Event], t_ms: int) -> Any:
+    return plain(ask.of(ordered[-1])) if _fresh(ask, ordered[-1], t_ms) else None
+
+
+def _last_n(ask: Ask, ordered: list[Event], t_ms: int) -> Any:
+    last = ordered[-ask.settings["last"] :]
+    return [plain(ask.of(event)) for event in reversed(last) if _fresh(ask, event, t_ms)] or None
+
+
+def _decayed_sum(ask: Ask, ordered: list[Event], t_ms: int) -> Any:
+    if not _fresh(ask, ordered[-1], t_ms):
+        return None
+    return math.fsum(float(ask.of(event)) * weight(ask, event, t_ms) for event in ordered)
+
+
+BY_MOMENT = {"first": _first, "latest": _latest, "last_n": _last_n, "decayed_sum": _decayed_sum}
+
+
+def weight(ask: Ask, event: Event, t_ms: int) -> float:
+    return 0.5 ** ((t_ms - event.event_ms) / ask.settings["half_life_ms"])
+
+
+def cells(ask: Ask, values: list[Any]) -> list[int]:
+    """How many values lie in each cell: below the bins, in each, beyond them; or in each category, and in none."""
+    if ask.settings["categories"]:
+        declared = ask.settings["categories"]
+        return [values.count(each) for each in declared] + [sum(value not in declared for value in values)]
+    edges = [Fraction(str(edge)) if not isinstance(values[0], float) else edge for edge in ask.settings["bins"]]
+    inside = [sum(low <= value < high for value in values) for low, high in pairwise(edges)]
+    return [sum(value < edges[0] for value in values), *inside, sum(value >= edges[-1] for value in values)]
+
+
+def _shares(ask: Ask, values: list[Any]) -> float:
+    return cells(ask, values)[ask.settings["cell"]] / len(values)
+
+
+def _quantile(ask: Ask, values: list[Any]) -> float:
+    """Where the rank falls if the events of a bin stand evenly between its edges, and all others on the nearest edge."""
+    counts, edges = cells(ask, values), [Fraction(edge) for edge in ask.settings["bins"]]
+    rank = Fraction(ask.settings["quantile"]) * len(values)
+    lows, highs = [edges[0], *edges], [*edges, edges[-1]]
+    for cell, count in enumerate(counts):
+        if count and sum(counts[: cell + 1]) >= rank:
+            share = (rank - sum(counts[:cell])) / count
+            return float(lows[cell] + share * (highs[cell] - lows[cell]))
+    raise AssertionError(counts)
+
+
+BY_VALUE = {
+    "min": lambda _, values: plain(min(values)),
+    "max": lambda _, values: plain(max(values)),
+    "histogram": cells,
+    "shares": _shares,
+    "quantiles": _quantile,
+}
+
+
+def _hashed(value: Any) -> str:
+    """48 bits: of a text, of a whole number's digits, of a decimal's as a whole number of its last digit's unit."""
+    text = str(int(value * 100)) if isinstance(value, Fraction) else str(value)
+    return f"{int(hashlib.md5(text.encode(), usedforsecurity=False).hexdigest(), 16) >> 80:048b}"
+
+
+def estimate(hashes: list[str], precision: int) -> int:
+    """HyperLogLog over hashes of 48 binary digits, as published: the place of the first 1 behind the register's number."""
+    m = 2**precision
+    registers = [0] * m
+    for digits in hashes:
+        register, rest = int(digits[:precision], 2), digits[precision:] + "1"
+        registers[register] = max(registers[register], rest.index("1") + 1)
+    alpha = {16: 0.673, 32: 0.697, 64: 0.709}.get(m, 0.7213 / (1 + 1.079 / m))
+    raw = alpha * m * m / math.fsum(2.0**-rank for rank in registers)
+    empty = registers.count(0)
+    return round(m * math.log(m / empty) if empty and raw <= 2.5 * m else raw)
+
+
+OF_NOTHING = {
+    "count": lambda _, values: len(values),
+    "distinct": lambda ask, values: estimate([_hashed(value) for value in values], ask.settings["precision"]),
+}
 
 
 def number(aggregation: str, values: list[Fraction], *, exact: bool) -> int | float | None:
     total, count = sum(values), len(values)
     if aggregation == "sum":
         return plain(total) if exact else float(total)
-    if aggregation == "mean":
+    if aggregation in ("mean", "share"):
         return float(total / count)
     mean = Fraction(total, count)
-    return None if count < 2 else float(sum((value - mean) ** 2 for value in values) / (count - 1))
+    variance = None if count < 2 else float(sum((value - mean) ** 2 for value in values) / (count - 1))
+    return math.sqrt(variance) if aggregation == "stddev" and variance is not None else variance
 
 
 def plain(value: Any) -> Any:
@@ -128,12 +229,25 @@ def _whole(value: Any) -> Any:
     return int(value) if isinstance(value, Fraction) else value
 
 
-def magnitude(ask: Ask, events: list[Event]) -> float:
+def is_floating(ask: Ask, value: Any) -> bool:
+    """Whether an answer is equal within 1e-9 of the sum of magnitudes, and not to the last bit."""
+    if ask.aggregation in ("decayed_sum", "quantiles"):
+        return value is not None
+    summed = ask.aggregation in ("sum", "mean", "variance", "stddev")
+    return summed and value is not None and ask.column in ("real", "weight")
+
+
+def magnitude(ask: Ask, events: list[Event], t_ms: int = 0) -> float:
     """What a floating answer's error is measured by: the sum of magnitudes of what was added up."""
-    values = [event.values[ask.column] for event in events if event.values[ask.column] is not None]
+    seen = [event for event in events if ask.of(event) is not None]
+    values = [abs(Fraction(ask.of(event))) for event in seen]
+    if ask.aggregation == "quantiles":
+        return float(sum(abs(edge) for edge in ask.settings["bins"]))
+    if ask.aggregation == "decayed_sum":
+        return math.fsum(float(value) * weight(ask, event, t_ms) for value, event in zip(values, seen, strict=True))
     if ask.aggregation == "variance":
-        return float(sum(Fraction(value) ** 2 for value in values) / max(1, len(values) - 1))
-    total = float(sum(abs(Fraction(value)) for value in values))
+        return float(sum(value**2 for value in values) / max(1, len(values) - 1))
+    total = float(sum(values))
     return total / max(1, len(values)) if ask.aggregation == "mean" else total
 
 

@@ -8,16 +8,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from batch_layer.preparation.covers import Column
 from batch_layer.preparation.kernel import Askers, Events, windowed
 from batch_layer.preparation.no_future import other_future
-from batch_layer.preparation.reductions import Column
 from lambda_core.errors import OverflowStateError
 from lambda_core.features.aggregations import AGGREGATIONS, Moment, Number
 from lambda_core.features.definition import Feature, FeatureGroup, Slot
-from lambda_core.features.windows import Window, floor_to
+from lambda_core.features.windows import ALL_MS, Window, floor_to
+from tests.laws.kinds import kinds_over
 from tests.laws.worlds import any_real, any_text, byte_rows
 
-WINDOWS = (Window(7, 2), Window(40, 5), Window(300, 60))
+WINDOWS = (Window(7, 2), Window(40, 5), Window(300, 60), Window(ALL_MS, 60))
 COLUMNS = {
     "whole": Number("integer"),
     "wide": Number("integer"),
@@ -32,12 +33,12 @@ DTYPES = {"integer": np.int64, "decimal": np.int64, "float": np.float64, "string
 def group_of_everything():
     slots = [Slot("count", None, AGGREGATIONS["count"]())]
     for column, number in COLUMNS.items():
-        names = ("count", "latest") if number.name == "string" else tuple(AGGREGATIONS)
-        slots += [Slot(f"{column}_{name}", column, AGGREGATIONS[name](number)) for name in names]
+        slots += [Slot(f"{column}_{name}", column, kind) for name, kind in kinds_over(number).items()]
     features = tuple(
-        Feature(f"{slot.name}_{window.length_ms}", place, window)
+        Feature(f"{slot.name}_{window.length_ms}", place, window, slot.aggregation)
         for place, slot in enumerate(slots)
         for window in WINDOWS
+        if window.length_ms < ALL_MS or slot.aggregation.takes
     )
     return FeatureGroup("all", "source", "entity", ("entity",), tuple(slots), features)
 
@@ -82,7 +83,7 @@ def history(events, *, by_append):
         filler = "" if number.name == "string" else 7
         values = np.empty(len(events), dtype=DTYPES[number.name])
         values[:] = [filler if event[name] is None else event[name] for event in events]
-        columns[name] = Column(values, present)
+        columns[f"`{name}`"] = Column(values, present)
     keys = {
         name: np.array([event[key] for event in events], np.int64)
         for name, key in (
@@ -123,9 +124,10 @@ def expected(events, entity, t_ms, *, by_append):
                 state = slot.aggregation.update(
                     state, value, Moment(event["time"], event["partition"], event["offset"])
                 )
-                magnitude += abs(value) if isinstance(value, float) else 0.0
+                if value is not None and slot.aggregation.number.name != "string":
+                    magnitude += abs(value) / 10**slot.aggregation.number.scale
         try:
-            answer[feature.name] = (slot.aggregation.finish(state), magnitude)
+            answer[feature.name] = (slot.aggregation.finish(state, t_ms), magnitude)
         except OverflowStateError:
             answer[feature.name] = (None, magnitude)
     return answer
@@ -135,7 +137,8 @@ def assert_equal(row, answer):
     assert list(row) == list(answer)
     for name, (value, magnitude) in answer.items():
         found = row[name]
-        if name.startswith(("real_sum", "real_mean")) and value is not None:
+        if value is not None and (name.startswith(("real_sum", "real_mean", "real_stddev")) or "decayed" in name):
+            assert found is not None, name
             assert math.isclose(found, value, abs_tol=1e-9 * max(magnitude, 1e-300)), (name, found, value)
         elif name.startswith("real_variance") and value is not None:
             assert math.isclose(found, value, abs_tol=1e-9 * max(magnitude, 1.0) ** 2), (name, found, value)
@@ -162,8 +165,8 @@ def test_changing_whatever_was_not_yet_or_not_known_changes_nothing(events, othe
         future = [event for event in others if not seen(event, entity, t_ms, by_append=by_append)]
         (before,) = rows(events, [(entity, t_ms)], by_append=by_append)
         (after,) = rows(past + future, [(entity, t_ms)], by_append=by_append)
-        magnitude = sum(abs(event["real"] or 0.0) for event in past)
-        assert_equal(after, {name: (value, magnitude) for name, value in before.items()})
+        magnitude = {name: sum(abs(event[name] or 0) for event in past) for name in COLUMNS if name != "text"}
+        assert_equal(after, {name: (value, magnitude.get(name.split("_")[0], 0.0)) for name, value in before.items()})
 
 
 @pytest.mark.parametrize("by_append", [False, True])
@@ -177,8 +180,8 @@ def test_the_check_for_real_tables_changes_all_of_the_future_and_nothing_else(ev
 
     assert np.array_equal(before.event_time_ms[past], after.event_time_ms[past])
     assert np.all((after.event_time_ms[~past] >= t_ms) | still_unknown[~past])
-    for name in COLUMNS:
+    for name in before.columns:
         assert list(before.columns[name].values[past]) == list(after.columns[name].values[past])
         assert list(before.columns[name].present[past]) == list(after.columns[name].present[past])
-    values = after.columns["text"].values[~past]
+    values = after.columns["`text`"].values[~past]
     assert all(value == "another" for value in values)

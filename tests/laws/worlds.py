@@ -6,16 +6,17 @@ encoded and decoded as Redis holds them, batch values packed and unpacked.
 
 import math
 import random
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
+from functools import partial
 from typing import Any
 
 from hypothesis import strategies as st
 
 from lambda_core.config.project import Project
-from lambda_core.features.aggregations import Moment
-from lambda_core.features.definition import Definition, Feature, FeatureGroup, compile_definition
+from lambda_core.features.aggregations import Aggregation, Histogram, Moment
+from lambda_core.features.definition import Definition, Feature, FeatureGroup, Slot, compile_definition
 from lambda_core.features.windows import floor_to
 from lambda_core.schemas.messages import Update
 from lambda_core.views.packing import BatchValue, Tiles, pack, unpack
@@ -33,21 +34,49 @@ COLUMNS = {
 }
 NUMERIC = ["count", "sum", "mean", "variance", "min", "max", "latest"]
 WINDOWS = [(30, 10), (100, 25), (7, 7)]
+PLAIN: list[dict[str, Any]] = [
+    {"aggregations": ["count"]},
+    {"column": "whole", "aggregations": NUMERIC},
+    {"column": "money", "aggregations": NUMERIC},
+    {"column": "real", "aggregations": NUMERIC},
+    {"column": "word", "aggregations": ["count", "latest"]},
+]
+"""What needs no settings, over every type of column."""
+POSITIVE, SHORT = "whole > 0", "length(word) < 3"
+CONDITIONS: dict[str, Callable[[Mapping[str, Any]], bool | None]] = {
+    POSITIVE: lambda values: None if values["whole"] is None else values["whole"] > 0,
+    SHORT: lambda values: None if values["word"] is None else len(values["word"]) < 3,
+}
+"""Spark SQL -> what it says of an event's values."""
+CELLS = ["histogram", "shares", "quantiles"]
+WITH_SETTINGS: list[dict[str, Any]] = [
+    {"name": "short", "where": SHORT, "condition": POSITIVE, "aggregations": ["count", "share"]},
+    {"column": "whole", "aggregations": ["first", "stddev", "variance", "distinct"]},
+    {"column": "whole", "aggregations": CELLS, "bins": [-3, 0.5, 4], "quantiles": [0, 0.3, 1]},
+    {"name": "few", "column": "whole", "aggregations": ["shares"], "categories": [0, -1]},
+    {"name": "short", "where": SHORT, "column": "whole", "aggregations": ["sum", "latest"]},
+    {"name": "fresh", "where": SHORT, "column": "whole", "aggregations": ["latest"], "expiry": "20 ms"},
+    {"column": "money", "aggregations": ["first", "stddev", "distinct"], "precision": 4},
+    {"column": "money", "aggregations": ["quantiles"], "bins": [-1.005, 0.1, 2], "quantiles": [0.5, 0.999]},
+    {"column": "money", "aggregations": ["decayed_sum"], "half_life": "15 ms"},
+    {"column": "money", "aggregations": ["last_n"], "last": 3, "expiry": "25 ms"},
+    {"column": "real", "aggregations": ["first", "stddev", "last_n"], "last": 2},
+    {"column": "real", "aggregations": ["histogram", "quantiles"], "bins": [-1, -0.0, 0.1, 1e12], "quantiles": [0.5]},
+    {"column": "real", "aggregations": ["decayed_sum"], "half_life": "40 ms", "expiry": "60 ms"},
+    {"column": "word", "aggregations": ["first", "last_n", "distinct"], "last": 4},
+    {"column": "word", "aggregations": ["histogram"], "categories": ["", "a|b", "it's \\", "!"]},
+]
+"""What takes settings, shares states, sees some events or expires."""
 
 
-def project(ring: int = 3, windows: Sequence[tuple[int, int]] = tuple(WINDOWS), **changes: Any) -> Project:
-    """A project with one group `things`: every aggregation over every type of column, in these (length, hop)."""
-    blocks = [
-        {"column": column, "aggregations": aggregations, "windows": [length], "hop": hop}
-        for length, hop in windows
-        for column, aggregations in [
-            (None, ["count"]),
-            ("whole", NUMERIC),
-            ("money", NUMERIC),
-            ("real", NUMERIC),
-            ("word", ["count", "latest"]),
-        ]
-    ]
+def project(
+    ring: int = 3,
+    windows: Sequence[tuple[int, int]] = tuple(WINDOWS),
+    blocks: Sequence[Mapping[str, Any]] = tuple(PLAIN),
+    **changes: Any,
+) -> Project:
+    """A project with one group `things`: every block in these windows (length, hop)."""
+    features = [{**block, "windows": [length], "hop": hop} for length, hop in windows for block in blocks]
     declared: dict[str, Any] = {
         "project": "world",
         "view": {"period": PERIOD_MS, "ring": ring},
@@ -62,19 +91,43 @@ def project(ring: int = 3, windows: Sequence[tuple[int, int]] = tuple(WINDOWS), 
             }
         },
         "entities": {"thing": {"keys": ["key"]}},
-        "feature_groups": {"things": {"source": "things", "entity": "thing", "features": blocks}},
+        "feature_groups": {"things": {"source": "things", "entity": "thing", "features": features}},
     }
     return Project.model_validate({**declared, **changes})
 
 
-def definition(ring: int = 3, windows: Sequence[tuple[int, int]] = tuple(WINDOWS)) -> Definition:
-    return compile_definition(project(ring, windows))
+def definition(
+    ring: int = 3,
+    windows: Sequence[tuple[int, int]] = tuple(WINDOWS),
+    blocks: Sequence[Mapping[str, Any]] = tuple(PLAIN),
+) -> Definition:
+    return compile_definition(project(ring, windows, blocks))
 
 
 def ask_of(group: FeatureGroup, feature: Feature) -> Ask:
     """The oracle's word for a feature."""
-    slot = group.slots[feature.slot]
-    return Ask(slot.aggregation.name, slot.column, feature.window.length_ms, feature.window.hop_ms)
+    slot, window = group.slots[feature.slot], feature.window
+    sees = partial(seen_of, slot) if slot.where or slot.condition else None
+    return Ask(feature.answer.name, slot.column, window.length_ms, window.hop_ms, settings_of(feature.answer), sees)
+
+
+def settings_of(answer: Aggregation) -> dict[str, Any]:
+    """The settings that an answer was made with, as the oracle calls them."""
+    names = ("half_life_ms", "last", "precision", "quantile", "cell", "expiry_ms")
+    settings = {name: getattr(answer, name) for name in names if hasattr(answer, name)}
+    if isinstance(answer, Histogram):
+        settings["bins"], settings["categories"] = answer.parameters
+    return settings
+
+
+def seen_of(slot: Slot, event: Event) -> Any:
+    """What a slot sees of an event, worked out by hand; None when it does not see it."""
+    if slot.where is not None and not CONDITIONS[slot.where](event.values):
+        return None
+    if slot.condition is not None:
+        fulfilled = CONDITIONS[slot.condition](event.values)
+        return None if fulfilled is None else int(fulfilled)
+    return 1 if slot.column is None else event.values[slot.column]
 
 
 def component(value: Any) -> Any:
@@ -85,10 +138,7 @@ def component(value: Any) -> Any:
 def row_of(group: FeatureGroup, event: Event) -> list[str]:
     """The row of components of one event: what the query's SQL makes of it."""
     moment = Moment(event.event_ms, event.partition, event.offset)
-    states = [
-        slot.aggregation.update(None, 1 if slot.column is None else component(event.values[slot.column]), moment)
-        for slot in group.slots
-    ]
+    states = [slot.aggregation.update(None, component(seen_of(slot, event)), moment) for slot in group.slots]
     return group.encode(states)
 
 

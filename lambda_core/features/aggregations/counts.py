@@ -15,6 +15,9 @@ class Count(Aggregation):
     """
 
     name = "count"
+    numbers = ("integer", "decimal", "float", "string")
+    nothing = 0
+    answers = "integer"
     components = "i"
     plan = ("i+",)
 
@@ -26,13 +29,13 @@ class Count(Aggregation):
         """Add the numbers of events."""
         return (left[0] + right[0],)
 
-    def finish(self, state: State) -> Value:
+    def finish(self, state: State, t_ms: int = 0) -> Value:  # noqa: ARG002 - the same at any moment
         """Return the number of events, 0 when none was seen."""
         return 0 if state is None else int(state[0])
 
-    def aggregate_sql(self, column: str | None) -> list[str]:
+    def aggregate_sql(self, given: str | None) -> list[str]:
         """Return the aggregate of the number of events."""
-        return [f"cast(nullif(count({'1' if column is None else f'`{column}`'}), 0) as string)"]
+        return [f"cast(nullif(count({'1' if given is None else given}), 0) as string)"]
 
     def _lift_sql(self, value: str, seen: str) -> list[str]:  # noqa: ARG002 - counts whatever the value is
         return [f"case when {seen} then '1' end"]

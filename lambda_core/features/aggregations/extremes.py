@@ -20,13 +20,13 @@ class Extreme(Aggregation):
         """Return the state of one event."""
         return (value,)
 
-    def finish(self, state: State) -> Value:
+    def finish(self, state: State, t_ms: int = 0) -> Value:  # noqa: ARG002 - the same at any moment
         """Return the extreme value; None when no event had a value."""
         return None if state is None else self.in_unit(state[0])
 
-    def aggregate_sql(self, column: str | None) -> list[str]:
+    def aggregate_sql(self, given: str | None) -> list[str]:
         """Return the aggregate of the extreme value."""
-        return [text_sql(self.number.code, f"{self.name}({self.number.value_sql(str(column))})")]
+        return [text_sql(self.number.code, f"{self.name}({self.number.value_sql(str(given))})")]
 
     def _lift_sql(self, value: str, seen: str) -> list[str]:  # noqa: ARG002 - null stays null
         return [text_sql(self.number.code, value)]

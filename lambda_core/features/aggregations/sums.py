@@ -30,13 +30,13 @@ class Sum(Aggregation):
         """Add the sums."""
         return (self.added(left[0], right[0]),)
 
-    def finish(self, state: State) -> Value:
+    def finish(self, state: State, t_ms: int = 0) -> Value:  # noqa: ARG002 - the same at any moment
         """Return the sum."""
         return None if state is None else self.in_unit(state[0])
 
-    def aggregate_sql(self, column: str | None) -> list[str]:
+    def aggregate_sql(self, given: str | None) -> list[str]:
         """Return the aggregate of the sum."""
-        return [sum_sql(self.number, str(column))]
+        return [sum_sql(self.number, str(given))]
 
     def _lift_sql(self, value: str, seen: str) -> list[str]:  # noqa: ARG002 - null stays null
         return [text_sql(self.number.code, value)]
@@ -52,6 +52,7 @@ class Mean(Aggregation):
     """
 
     name = "mean"
+    answers = "float"
 
     def __init__(self, number: Number = INTEGER) -> None:
         super().__init__(number)
@@ -66,24 +67,47 @@ class Mean(Aggregation):
         """Add numbers and sums."""
         return (left[0] + right[0], self.added(left[1], right[1]))
 
-    def finish(self, state: State) -> Value:
+    def finish(self, state: State, t_ms: int = 0) -> Value:  # noqa: ARG002 - the same at any moment
         """Return sum / number, divided once, so that the answer is the double nearest to it."""
         if state is None:
             return None
         self.in_unit(state[1])
         return float(state[1] / (state[0] * 10**self.number.scale))
 
-    def aggregate_sql(self, column: str | None) -> list[str]:
+    def aggregate_sql(self, given: str | None) -> list[str]:
         """Return the aggregates of number and sum."""
-        return [f"cast(nullif(count(`{column}`), 0) as string)", sum_sql(self.number, str(column))]
+        return [f"cast(nullif(count({given}), 0) as string)", sum_sql(self.number, str(given))]
 
     def _lift_sql(self, value: str, seen: str) -> list[str]:
         return [f"case when {seen} then '1' end", text_sql(self.number.code, value)]
 
 
-def sum_sql(number: Number, column: str) -> str:
-    """Return the Spark SQL aggregate of a column's sum as text; the error state where it left its range."""
-    value = number.value_sql(column)
+class Share(Mean):
+    """Share of the events that fulfil a condition, 0 to 1, among those where it is true or false.
+
+    None when the condition was null for every event, or there was none. It has no column: it sees 1 where the condition
+    is true, and 0 where it is false. The state is two exact counters, so that the answer is the double nearest to the share.
+
+    Example:
+        >>> share = Share()
+        >>> share.finish(share.merge(share.lift(1, Moment(1, 0, 0)), share.lift(0, Moment(2, 0, 1))))
+        0.5
+    """
+
+    name = "share"
+    takes = ("condition",)
+    needs = ("condition",)
+
+    @classmethod
+    def made(cls, number: Number, settings: dict[str, Any]) -> list[tuple[str, Aggregation]]:
+        """Return the share; its condition is what it sees, and no part of the aggregation."""
+        del number, settings
+        return [(cls.name, cls())]
+
+
+def sum_sql(number: Number, given: str) -> str:
+    """Return the Spark SQL aggregate of an expression's sum as text; the error state where it left its range."""
+    value = number.value_sql(given)
     if number.exact:
-        return or_overflow_sql(f"sum(cast({value} as decimal(38,0)))", f"count(`{column}`) > 0")
+        return or_overflow_sql(f"sum(cast({value} as decimal(38,0)))", f"count({given}) > 0")
     return text_sql(number.code, f"sum({value})")

@@ -19,6 +19,7 @@ from lambda_core.features.definition import compile_definition
 from lambda_core.repositories.log import producer
 from lambda_core.schemas import tables
 from tests.laws.oracle import Ask, Event
+from tests.laws.worlds import settings_of
 
 MINUTE_MS = 60_000
 HOUR_MS = 60 * MINUTE_MS
@@ -28,6 +29,31 @@ SPAN_MS = 60 * DAY_MS
 NOW_MS = T0 + SPAN_MS + DAY_MS
 
 EVERYTHING = ["count", "sum", "mean", "variance", "min", "max", "latest"]
+NOTED, BIG, SOME = "note is not null and note <> ''", "amount > 20", "items > 0"
+CONDITIONS = {
+    NOTED: lambda row: bool(row["note"]),
+    BIG: lambda row: None if row["amount"] is None else row["amount"] > 20,
+    SOME: lambda row: None if row["items"] is None else row["items"] > 0,
+}
+"""Spark SQL -> what it says of a row."""
+WITH_SETTINGS = [
+    {"name": "big", "where": BIG, "condition": SOME, "aggregations": ["count", "share"], "windows": ["3d"]},
+    {"column": "amount", "aggregations": ["first", "stddev", "distinct"], "precision": 4},
+    {
+        "column": "amount",
+        "aggregations": ["histogram", "shares", "quantiles"],
+        "bins": [-1, 0.5, 50],
+        "quantiles": [0.5, 0.9],
+        "windows": ["20d", "all"],
+    },
+    {"column": "weight", "aggregations": ["decayed_sum"], "half_life": "6h", "expiry": "3d", "windows": ["20d"]},
+    {"column": "weight", "aggregations": ["last_n"], "last": 3, "expiry": "5d"},
+    {"column": "items", "aggregations": ["distinct", "histogram"], "categories": [0, -1]},
+    {"column": "note", "aggregations": ["first", "last_n", "distinct"], "last": 2},
+    {"column": "note", "aggregations": ["histogram"], "categories": ["", "it's", "x"], "windows": ["3d"]},
+    {"name": "said", "where": NOTED, "column": "note", "aggregations": ["latest"], "expiry": "2d"},
+]
+"""What takes settings, sees some of the rows, expires, or answers a list, over windows and over all of history."""
 COLUMNS = "id string, customer string, shop string, amount decimal(18,2), weight double, items bigint, note string"
 SCHEMA = f"{COLUMNS}, ordered timestamp, {tables.PREPARED_COLUMNS}"
 
@@ -67,7 +93,7 @@ def declared(name, known_by="event_time"):
         "entities": {"customer": {"keys": ["customer"]}, "visit": {"keys": ["shop", "customer"]}},
         "feature_groups": {
             "by_customer": {"source": "orders", "entity": "customer", "features": blocks},
-            "by_visit": {"source": "orders", "entity": "visit", "features": blocks[:2]},
+            "by_visit": {"source": "orders", "entity": "visit", "features": blocks[:2] + WITH_SETTINGS},
         },
         "feature_sets": {
             "order": {
@@ -182,5 +208,16 @@ def events_of(rows, keys):
 
 
 def ask_of(group, feature):
-    slot = group.slots[feature.slot]
-    return Ask(slot.aggregation.name, slot.column, feature.window.length_ms, feature.window.hop_ms)
+    slot, window = group.slots[feature.slot], feature.window
+    sees = (lambda event: seen_of(slot, event.values)) if slot.where or slot.condition else None
+    return Ask(feature.answer.name, slot.column, window.length_ms, window.hop_ms, settings_of(feature.answer), sees)
+
+
+def seen_of(slot, row):
+    """What a slot sees of a row, worked out by hand; None when it does not see it."""
+    if slot.where is not None and not CONDITIONS[slot.where](row):
+        return None
+    if slot.condition is not None:
+        fulfilled = CONDITIONS[slot.condition](row)
+        return None if fulfilled is None else int(fulfilled)
+    return 1 if slot.column is None else row[slot.column]

@@ -79,8 +79,9 @@ def assert_vector(context, row, rows, by_append):
             ask = shop.ask_of(group, feature)
             known = (lambda event: event.append_ms <= row["t_ms"]) if by_append else (lambda _: True)
             expected, found = oracle.value(ask, events, row["t_ms"], known), row["vector"][feature.name]
-            if ask.column == "weight" and ask.aggregation in ("sum", "mean", "variance") and expected is not None:
-                size = oracle.magnitude(ask, [e for e in oracle.in_window(events, ask, row["t_ms"]) if known(e)])
+            if oracle.is_floating(ask, expected):
+                counted = [event for event in oracle.in_window(events, ask, row["t_ms"]) if known(event)]
+                size = oracle.magnitude(ask, counted, row["t_ms"])
                 assert math.isclose(found, expected, rel_tol=0, abs_tol=1e-9 * max(size, 1e-9)), feature.name
             else:
                 assert found == expected, (feature.name, row["t_ms"], found, expected)

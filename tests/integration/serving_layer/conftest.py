@@ -176,7 +176,7 @@ class Shop:
                 if feature.window.covers(event.moment.event_time_ms, t_ms):
                     value = 1 if slot.column is None else event.values[slot.column]
                     state = slot.aggregation.update(state, value, event.moment)
-            answer[feature.name] = slot.aggregation.finish(state)
+            answer[feature.name] = feature.answer.finish(state, t_ms)
         return answer
 
     def entities(self, event: Event) -> dict[str, str]:

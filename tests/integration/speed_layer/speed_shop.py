@@ -58,6 +58,10 @@ def project(name: str) -> Project:
                         {"aggregations": ["count"], "windows": ["1h"]},
                         {"column": "amount", "aggregations": ["sum", "max", "latest"], "windows": ["1h"]},
                         {"column": "weight", "aggregations": ["sum", "variance"], "windows": ["1h"]},
+                        {"name": "big", "where": "amount >= 50", "aggregations": ["count"]},
+                        {"name": "big", "condition": "amount >= 50", "aggregations": ["share"], "windows": ["1h"]},
+                        {"column": "amount", "aggregations": ["first"], "windows": ["1h"]},
+                        {"column": "amount", "aggregations": ["shares"], "bins": [20, 50], "windows": ["1h"]},
                     ],
                 }
             },
@@ -119,10 +123,16 @@ def plain_features(orders: list[Order], t_ms: int) -> dict[str, float | int | No
     """Return one customer's exact features at t by one loop over all of the customer's orders."""
     start_ms = floor_to(t_ms - HOUR_MS, 5 * 60_000)
     seen = [order for order in orders if start_ms <= order.at_ms < t_ms]
-    last = max(seen, key=lambda order: (order.at_ms, order.offset), default=None)
+    by_moment = sorted(seen, key=lambda order: (order.at_ms, order.offset))
+    first, last = by_moment[:1], by_moment[-1:]
+    middle, big = [2_000 <= order.cents < 5_000 for order in seen], [order.cents >= 5_000 for order in seen]
     return {
         "orders_by_customer__count_1h": len(seen),
         "orders_by_customer__amount_sum_1h": sum(order.cents for order in seen) / 100 if seen else None,
         "orders_by_customer__amount_max_1h": max((order.cents for order in seen), default=0) / 100 if seen else None,
-        "orders_by_customer__amount_latest_1h": last.cents / 100 if last else None,
+        "orders_by_customer__amount_latest_1h": last[0].cents / 100 if last else None,
+        "orders_by_customer__amount_first_1h": first[0].cents / 100 if first else None,
+        "orders_by_customer__big_count_all": sum(order.at_ms < t_ms and order.cents >= 5_000 for order in orders),
+        "orders_by_customer__big_share_1h": sum(big) / len(big) if big else None,
+        "orders_by_customer__amount_share_1_1h": sum(middle) / len(middle) if middle else None,
     }

@@ -202,10 +202,14 @@ def test_all_mistakes_are_told_at_once_in_and_outside_the_sources(spark, shop):
 def asking(project: Project, **changed) -> Project:
     """The project with a feature set that asks, a label and a model; keywords replace what they say of an order."""
     said = {"where": "count > 1", "feature": {"expression": "price * 2"}, "label": "count > 3", "parted": "item"}
+    said |= {"seen": "price > 1", "condition": "count > 1 or moment > timestamp '2020-01-01'"}
     said |= changed
     split = {"strategy": "by_time"}
     model = {"feature_set": "ask", "label": "sold", "partition_by": said["parted"], "split": split}
+    block = {"name": "some", "where": said["seen"], "condition": said["condition"], "aggregations": ["count", "share"]}
     more = {
+        "entities": {"item": {"keys": ["item"]}},
+        "feature_groups": {"items": {"source": "orders", "entity": "item", "features": [block]}},
         "feature_sets": {
             "ask": {"asked_by": "orders", "where": said["where"], "request_features": {"double": said["feature"]}}
         },
@@ -235,6 +239,10 @@ def test_what_asks_and_what_is_learnt_may_name_what_the_source_has(spark, shop, 
         ({"label": "cuont > 3"}, "labels.sold.value: expected one of"),
         ({"label": "item"}, "labels.sold.value: expected 0, 1 or null, found an expression of type string; cast or compare it"),
         ({"label": "now() > moment"}, "labels.sold.value: expected an expression over its own record alone, found now"),
+        ({"seen": "prce > 1"}, "feature_groups.items.features[0].where: expected one of"),
+        ({"seen": "price"}, "feature_groups.items.features[0].where: expected a condition, found an expression of type decimal"),
+        ({"condition": "price >"}, "feature_groups.items.features[0].condition: expected Spark SQL"),
+        ({"condition": "rand() > 0.5"}, "feature_groups.items.features[0].condition: expected an expression over its own"),
         ({"parted": "itm"}, "models.sales.partition_by: expected one of"),
     ],
     ids=str,

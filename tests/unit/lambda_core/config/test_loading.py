@@ -88,6 +88,33 @@ def test_a_column_that_the_source_lacks_is_told_with_its_file_and_the_nearest_on
     assert "; did you mean " in message
 
 
+@pytest.mark.parametrize(
+    ("block", "path", "said"),
+    [
+        (
+            "{ name: late, where: dep_dealy > 15, aggregations: [count], windows: [1h], unit: flights }",
+            "feature_groups.departures_by_origin.features[0].where",
+            "found 'dep_dealy'; did you mean 'dep_delay'?",
+        ),
+        (
+            "{ name: late, condition: dep_delay > fifteen, aggregations: [share], windows: [1h] }",
+            "feature_groups.departures_by_origin.features[0].condition",
+            "found 'fifteen'",
+        ),
+        (
+            "{ column: dep_delay, aggregations: [last_n], last: 3, windows: [1h] }",
+            "models.late_arrival.feature_set",
+            "expected numbers in a model's vector, found the lists of last_n in feature_groups.departures_by_origin",
+        ),
+    ],
+)
+def test_a_block_that_cannot_be_is_told_with_its_path(folder: Path, block: str, path: str, said: str):
+    message = edited(folder, "features.yaml", "{ aggregations: [count], windows: [1h], unit: flights }", block)
+
+    assert f"{path}: " in message
+    assert said in message
+
+
 def test_a_key_that_stands_in_two_files_is_refused(folder: Path):
     (folder / "more.yaml").write_text("labels: {}\n")
 

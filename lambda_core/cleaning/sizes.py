@@ -60,7 +60,7 @@ def _messages(definition: Definition, source_name: str) -> Iterator[tuple[Counte
     for group in definition.groups_of(source_name):
         named = [*group.key_columns, *group.key_columns, *unique]
         for slot in group.slots:
-            named += [slot.column] * len(slot.aggregation.components) if slot.column else []
+            named += [slot.column] * slot.aggregation.components.count("s") if slot.column else []
         yield from _told(named, columns, _NAMES + _NUMBER * (group.width + len(named)))
     for model in project.models.values():
         asking = definition.feature_set(model.feature_set)

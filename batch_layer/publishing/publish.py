@@ -25,9 +25,9 @@ from batch_layer.publishing.horizon import Prepared, choose_horizon, missing
 from batch_layer.publishing.retiring import retire, started_ms
 from batch_layer.publishing.view_tables import SparkViewTables
 from lambda_core.errors import GuardError, StoreError
+from lambda_core.repositories.marks import marks_of
 from lambda_core.repositories.pointers import PointerRepository
 from lambda_core.repositories.record_store import DefinitionStore
-from lambda_core.repositories.store import answering
 from lambda_core.views.pointer import Pointer, Published
 
 if TYPE_CHECKING:
@@ -129,8 +129,7 @@ def publish(context: RunContext, topics: Topics | None = None, tables: ViewTable
     )
     tables.record(new, prepared, tiles, loaded)
     DefinitionStore(context.redis, context.keys).put_definition(new.definition_id, tables.references())
-    with answering(context.redis):
-        context.redis.sadd(context.keys.mark, new.epoch)
+    marks_of(context.redis, context.keys).add(new.epoch)
     pointer = Pointer(new, before.current if before else None)
     pointers.flip(before.encode() if before else None, pointer, loaded=True)
     context.log.info("view published", generation=generation, horizon=horizon, epoch=new.epoch)
@@ -201,10 +200,9 @@ def _epoch(context: RunContext, before: Pointer | None, tables: ViewTables) -> s
     """
     definition_id = context.definition.id
     current = before.current if before and before.current.definition_id == definition_id else None
-    if current is not None:
-        with answering(context.redis):
-            if context.redis.sismember(context.keys.mark, current.epoch):
-                return current.epoch
+    marks = marks_of(context.redis, context.keys)
+    if current is not None and marks.holds(current.epoch, current.generation, everywhere=True):
+        return current.epoch
     known = -1 if current is None else current.rebuild
     rebuild = max(known, tables.rebuilds(definition_id)) + 1
     return f"{definition_id}.{rebuild}"

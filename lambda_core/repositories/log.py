@@ -13,12 +13,17 @@ from confluent_kafka.admin import AdminClient, NewTopic, OffsetSpec  # type: ign
 from lambda_core.errors import ConfigError, KafkaError, PositionError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
 NEVER_MS = 2**31 - 1
 """The greatest time-out that Kafka's producers take: they wait rather than give up, so no record overtakes another."""
 MAX_MESSAGE_BYTES = 1_000_000
 """What a broker takes by default, less the room that keys and headers need; greater records go to quarantine."""
+GONE_MS = 6_000
+"""After how long a member of a group that is not heard of counts as gone; the least that brokers allow by default."""
+AWAY_MS = 30_000
+"""After how long without a poll a member counts as gone, though its process is heard of."""
+_HEARTBEAT_MS = 500
 _ANSWER_S = 10.0
 _QUIET = {"log_level": 0}
 """The client's own log is off: what it would say comes back as an error, and is said once, with what to do."""
@@ -181,6 +186,24 @@ def consumer(servers: str, topic: str, positions: Mapping[int, int]) -> Any:
     }
     client = ck.Consumer({"bootstrap.servers": servers, **settings, **_QUIET})
     client.assign([ck.TopicPartition(topic, partition, offset) for partition, offset in positions.items()])
+    return client
+
+
+def member(servers: str, topic: str, assigned: Callable[..., None], revoked: Callable[..., None]) -> Any:
+    """Return a member of the group of a topic's workers; nothing is ever committed.
+
+    Its `poll` calls `assigned` with itself and its partitions, and `revoked` before they are shared anew.
+    """
+    settings = {
+        "group.id": f"mainstem.{topic}.workers",
+        "enable.auto.commit": False,
+        "session.timeout.ms": GONE_MS,
+        "heartbeat.interval.ms": _HEARTBEAT_MS,
+        "max.poll.interval.ms": AWAY_MS,
+    }
+    with kafka_errors(servers):
+        client = ck.Consumer({"bootstrap.servers": servers, **settings, **_QUIET})
+        client.subscribe([topic], on_assign=assigned, on_revoke=revoked, on_lost=revoked)
     return client
 
 

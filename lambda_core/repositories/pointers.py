@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from redis.exceptions import RedisError
+from redis.exceptions import RedisClusterException, RedisError
 
 from lambda_core.errors import PointerMovedError, StoreError
-from lambda_core.repositories.store import answering
+from lambda_core.repositories.marks import emptied, marks_of
 from lambda_core.views.pointer import Pointer
 
 if TYPE_CHECKING:
@@ -23,8 +23,6 @@ redis.call('SET', KEYS[1], ARGV[2])
 if KEYS[2] then redis.call('DEL', KEYS[2]) end
 return 1
 """
-_LOADING_SECONDS = 86_400
-"""How long the note of a publication that never came to its end stays."""
 
 
 class PointerRepository:
@@ -32,7 +30,7 @@ class PointerRepository:
 
     def __init__(self, client: redis.Redis, keys: Keyspace) -> None:
         self._client = client
-        self._keys = keys
+        self._marks = marks_of(client, keys)
         self._key = keys.pointer
 
     def get(self) -> Pointer | None:
@@ -43,14 +41,13 @@ class PointerRepository:
         """
         try:
             found = self._client.get(self._key)
-        except RedisError as error:
+        except (RedisError, RedisClusterException) as error:
             raise StoreError(f"pointer {self._key}: cannot be read: {error}; start Redis or correct its URL") from error
         return None if found is None else Pointer.decode(found)  # type: ignore[arg-type]
 
     def begin(self, generation: str) -> None:
         """Note that a generation is being loaded, before anything of it is written."""
-        with answering(self._client):
-            self._client.set(self._keys.loading(generation), "begun", ex=_LOADING_SECONDS)
+        self._marks.begin(generation)
 
     def written(self, generation: str) -> None:
         """Note that all of a generation was written; only then is it read back.
@@ -61,10 +58,7 @@ class PointerRepository:
         Raises:
             StoreError: when there is no note that it began.
         """
-        with answering(self._client):
-            noted = self._client.set(self._keys.loading(generation), "written", ex=_LOADING_SECONDS, xx=True)
-        if not noted:
-            raise _emptied(generation)
+        self._marks.written(generation)
 
     def flip(self, expected: bytes | None, new: Pointer, *, loaded: bool = False) -> None:
         """Make `new` current if the pointer is still `expected`.
@@ -79,24 +73,17 @@ class PointerRepository:
             StoreError: when Redis cannot be reached (the flip may or may not have happened), or what was loaded is not
                 all there any more (nothing is changed).
         """
-        keys = [self._key, *([self._keys.loading(new.current.generation)] if loaded else [])]
+        keys = [self._key, *(self._marks.noted(new.current.generation) if loaded else [])]
         try:
             flipped = self._client.eval(_COMPARE_AND_SET, len(keys), *keys, expected or b"", new.encode())
-        except RedisError as error:
+        except (RedisError, RedisClusterException) as error:
             raise StoreError(
                 f"pointer {self._key}: the flip had no answer: {error}; read it before going on"
             ) from error
         if flipped == -1:
-            raise _emptied(new.current.generation)
+            raise emptied(new.current.generation)
         if not flipped:
             raise _moved(self._key, expected)
-
-
-def _emptied(generation: str) -> StoreError:
-    return StoreError(
-        f"generation {generation}: expected Redis to hold all that was written of it, found that Redis was emptied or went "
-        "back in time since then; nothing was flipped: publish again"
-    )
 
 
 def _moved(key: str, expected: bytes | None) -> PointerMovedError:

@@ -101,7 +101,7 @@ class Scripts:
             self.keys.speed(group.name, entity, self.epoch, period),
             self.keys.periods(group.name, entity, self.epoch),
             self.keys.seen(group.name, entity, self.epoch),
-            self.keys.mark,
+            self.keys.mark_of(group.name, entity),
         ]
         view = self.definition.project.view
         rule = msgspec.msgpack.encode((group.plan, group.hops_ms))

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from lambda_core.errors import StoreError
+from lambda_core.repositories.marks import marks_of
 from lambda_core.repositories.merge_store import MergeCounts, MergeStore
 from lambda_core.repositories.pointers import PointerRepository
-from lambda_core.repositories.store import answering
 from speed_layer.connection import process_id
 from speed_layer.merging.handling import Target
 
@@ -104,5 +104,4 @@ class RedisTarget:
         return found
 
     def _is_held(self, epoch: str) -> bool:
-        with answering(self._redis):
-            return bool(self._redis.sismember(self._positions.keys.mark, epoch))
+        return marks_of(self._redis, self._positions.keys).holds(epoch)

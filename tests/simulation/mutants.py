@@ -178,7 +178,7 @@ def a_broken_connection_mends_itself() -> Iterator[type[World]]:
 
 @_mutant
 def a_new_epoch_begins_where_the_old_one_stood() -> Iterator[type[World]]:
-    with patch.object(Positions, "_key", lambda self, _, partition: self.keys.worker(self.topic, partition)):
+    with patch.object(Positions, "_key", lambda self, _, partition, __: self.keys.worker(self.topic, partition)):
         yield World
 
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from lambda_core.clock import FixedClock
     from lambda_core.features.definition import Definition
 
-_WRITES = {"set", "mset", "sadd", "flip", "merge", "release", "expire", "flushall"}
+_WRITES = {"set", "mset", "sadd", "srem", "smove", "flip", "merge", "release", "expire", "flushall"}
 
 
 class Server:
@@ -82,8 +82,24 @@ class Server:
     def sadd(self, key: str, member: str) -> None:
         self._or_new(key, set).add(member.encode())
 
+    def srem(self, key: str, *members: str) -> None:
+        (self._at(key) or set()).difference_update(member.encode() for member in members)
+
+    def smove(self, source: str, target: str, member: str) -> int:
+        held = self.sismember(source, member)
+        if held:
+            self._at(source).remove(member.encode())
+            self.sadd(target, member)
+        return held
+
     def sismember(self, key: str, member: str) -> int:
         return int(member.encode() in (self._at(key) or set()))
+
+    def smismember(self, key: str, members: list[str]) -> list[int]:
+        return [self.sismember(key, member) for member in members]
+
+    def smembers(self, key: str) -> set[bytes]:
+        return set(self._at(key) or ())
 
     def ttl(self, key: str) -> int:
         if self._at(key) is None:
@@ -298,6 +314,9 @@ class Pipeline:
 
     def expire(self, key: str, seconds: int) -> None:
         self._commands.append(("expire", key, seconds))
+
+    def command(self, name: str, *args: Any) -> None:
+        self._commands.append((name, *args))
 
     def evalsha(self, sha: str, _: int, *args: Any) -> None:
         self._commands.append((_SCRIPTS[sha], *args))

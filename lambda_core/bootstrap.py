@@ -13,6 +13,7 @@ from lambda_core.config.loading import load_environment, load_project
 from lambda_core.context import RunContext
 from lambda_core.features.definition import compile_definition
 from lambda_core.views.keyspace import Keyspace
+from lambda_core.views.slots import is_cluster
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -54,7 +55,7 @@ def assemble(
         run_id=uuid.uuid4().hex[:12],
         project=project,
         environment=environment,
-        keys=Keyspace(project.project),
+        keys=Keyspace(project.project, sharded=is_cluster(environment.redis.get_secret_value())),
         builders={
             "spark": lambda context: _spark(context, streaming=streaming),
             "tables": _tables,

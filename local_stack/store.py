@@ -32,7 +32,10 @@ class Store(Server):
         (self.folder / "data").mkdir(exist_ok=True)
 
     def _command(self) -> list[str]:
-        settings = {
+        return [_redis_server(), *(part for key, value in self._settings().items() for part in (f"--{key}", value))]
+
+    def _settings(self) -> dict[str, str]:
+        return {
             "bind": LOOPBACK,
             "port": str(self.port),
             "dir": str(self.folder / "data"),
@@ -42,7 +45,6 @@ class Store(Server):
             "save": "",
             "daemonize": "no",
         }
-        return [_redis_server(), *(part for key, value in settings.items() for part in (f"--{key}", value))]
 
     def _answers(self) -> bool:
         try:

@@ -1,4 +1,8 @@
-"""Where a worker goes on: next offsets kept in Redis beside the data, and the topic that they are offsets of."""
+"""Where a worker goes on: next offsets kept in Redis beside the data, and the topic that they are offsets of.
+
+Over a cluster they are kept on every shard, for the data written there, and the oldest of all shards counts: a shard that
+went back in time took its own ones with it, and one that has none, because it is new or was emptied, has no data.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +10,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
 from lambda_core.errors import PositionError, StoreError
-from lambda_core.repositories.store import address, answering
+from lambda_core.repositories.store import address, answering, shard_slots
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     import redis
 
@@ -17,18 +21,22 @@ if TYPE_CHECKING:
     from lambda_core.views.keyspace import Keyspace
 
 
+def all_partitions() -> None:
+    """Return what stands for every partition of a topic."""
+
+
 @dataclass(frozen=True)
 class Positions:
     """Next offsets of one topic.
 
     Attributes:
-        partitions: which ones this worker reads; None for all.
+        partitions: tells which ones this worker reads at this moment; None for all.
     """
 
     keys: Keyspace
     topics: Topics
     topic: str
-    partitions: Sequence[int] | None = None
+    partitions: Callable[[], Sequence[int] | None] = all_partitions
 
     def check_topic(self, client: redis.Redis) -> None:
         """Remember the topic's id at the first call.
@@ -58,26 +66,39 @@ class Positions:
             PositionError: when a kept one lies outside the log.
         """
         begins = self.topics.begins(self.topic)
-        own = sorted(begins) if self.partitions is None else list(self.partitions)
+        named = self.partitions()
+        own = sorted(begins) if named is None else list(named)
         found = self.kept(client, scope, own)
         ends = self.topics.ends(self.topic)  # asked after what is kept: another worker may have gone on in between
         return start_positions(self.topic, found, {p: begins[p] for p in own if p in begins}, ends)
 
     def kept(self, client: redis.Redis, scope: str, partitions: Sequence[int]) -> dict[int, int]:
-        """Return the next offsets that are kept under this scope, of those partitions that have one."""
+        """Return the next offsets that are kept under this scope, of those partitions that every shard has one of."""
+        slots = shard_slots(client)
+        keys = [self._key(scope, partition, slot) for slot in slots for partition in partitions]
         with answering(client):
-            kept = cast("list[bytes | None]", client.mget([self._key(scope, partition) for partition in partitions]))
-        return {
-            partition: int(offset) for partition, offset in zip(partitions, kept, strict=True) if offset is not None
-        }
+            kept = cast("list[bytes | None]", client.mget(keys)) if keys else []
+        width = len(partitions) or 1
+        return _oldest(partitions, [kept[place : place + width] for place in range(0, len(kept), width)])
 
     def keep(self, client: redis.Redis, scope: str, positions: Mapping[int, int]) -> None:
-        """Keep next offsets under a scope."""
+        """Keep next offsets under a scope; over a cluster, on every shard."""
+        slots = shard_slots(client)
         with answering(client):
-            client.mset({self._key(scope, partition): offset for partition, offset in positions.items()})
+            client.mset({self._key(scope, p, slot): offset for slot in slots for p, offset in positions.items()})
 
-    def _key(self, scope: str, partition: int) -> str:
-        return self.keys.worker(f"{self.topic}@{scope}", partition)
+    def _key(self, scope: str, partition: int, slot: int | None = None) -> str:
+        return self.keys.worker(f"{self.topic}@{scope}", partition, slot)
+
+
+def _oldest(partitions: Sequence[int], shards: Sequence[Sequence[bytes | None]]) -> dict[int, int]:
+    """Return the oldest position of each partition, of those that every shard has one of."""
+    found: dict[int, int] = {}
+    for partition, *kept in zip(partitions, *shards, strict=True):
+        offsets = [int(offset) for offset in kept if offset is not None]
+        if len(offsets) == len(kept):
+            found[partition] = min(offsets)
+    return found
 
 
 def start_positions(

@@ -17,6 +17,7 @@ import pytest
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
+    from local_stack.cluster import StoreCluster
     from tests.demo_run import Begun
 
 os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
@@ -102,6 +103,20 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Endpoint]:
         yield Endpoint(server.address)
     finally:
         server.stop()
+
+
+@pytest.fixture(scope="session")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StoreCluster]:
+    """A Redis Cluster of three shards: `cluster.address`. Name keys so that no other test has them."""
+    from local_stack.cluster import StoreCluster
+
+    servers = StoreCluster(tmp_path_factory.mktemp("cluster"))
+    try:
+        servers.start()
+        servers.wait_ready()
+        yield servers
+    finally:
+        servers.stop()
 
 
 @pytest.fixture(scope="session")

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Protocol, cast
 import tenacity
 
 from lambda_core.errors import GuardError
-from lambda_core.repositories.store import answering
+from lambda_core.repositories.store import answering, shard_slots
 from lambda_core.schemas.messages import UPDATES, topic
 
 if TYPE_CHECKING:
@@ -43,11 +43,15 @@ class Filled:
 
     def __call__(self) -> bool:
         """Look at what the workers keep beside the data."""
-        name, keys = topic(self.context.project.project, UPDATES), self.context.keys
-        wanted = [keys.worker(f"{name}@{self.epoch}", partition) for partition in self.ends]
-        with answering(self.context.redis):
-            kept = cast("list[bytes | None]", self.context.redis.mget(wanted)) if wanted else []
-        return all(int(found or 0) >= end for found, end in zip(kept, self.ends.values(), strict=True))
+        client, name = self.context.redis, f"{topic(self.context.project.project, UPDATES)}@{self.epoch}"
+        ends = {
+            self.context.keys.worker(name, partition, slot): end
+            for slot in shard_slots(client)
+            for partition, end in self.ends.items()
+        }
+        with answering(client):
+            kept = cast("list[bytes | None]", client.mget(list(ends))) if ends else []
+        return all(int(found or 0) >= end for found, end in zip(kept, ends.values(), strict=True))
 
 
 class ForSeconds:

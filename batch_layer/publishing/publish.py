@@ -30,9 +30,10 @@ from batch_layer.publishing.retiring import retire, started_ms
 from batch_layer.publishing.view_tables import SparkViewTables
 from lambda_core.errors import GuardError, StoreError
 from lambda_core.fail_points import passed
+from lambda_core.repositories.marks import marks_of
 from lambda_core.repositories.pointers import PointerRepository
 from lambda_core.repositories.record_store import DefinitionStore
-from lambda_core.repositories.store import Script, answering, call_all
+from lambda_core.repositories.store import Script, call_all
 from lambda_core.views.pointer import Pointer, Published
 from lambda_core.views.script import LATE, Scripts
 
@@ -153,8 +154,7 @@ def publish(
     tables.record(new, prepared, tiles, loaded)
     DefinitionStore(context.redis, context.keys).put_definition(new.definition_id, tables.references())
     passed("publish.before_mark")
-    with answering(context.redis):
-        context.redis.sadd(context.keys.mark, new.epoch)
+    marks_of(context.redis, context.keys).add(new.epoch)
     pointers.announce(new)
     if is_new and before is not None and not await_filled(context, topics, new.epoch, waiting or ForSeconds()):
         _refuse_while_answering(context, before, new)
@@ -232,9 +232,7 @@ def _ask_again(context: RunContext, topics: Topics | None, prepared: list[Prepar
 
 def _refuse_while_answering(context: RunContext, before: Pointer, new: Published) -> None:
     """Keep the view before where it can still answer; where it cannot, one that is not filled yet is better than none."""
-    with answering(context.redis):
-        answers = context.redis.sismember(context.keys.mark, before.current.epoch)
-    if answers:
+    if marks_of(context.redis, context.keys).holds(before.current.epoch, before.current.generation):
         raise GuardError(
             f"publish: expected merge workers to fill the new epoch {new.epoch} up to the end of the log, found it behind; "
             f"{before.current.generation} still answers: start query and merge worker with these settings, then publish again"
@@ -270,10 +268,9 @@ def _epoch(context: RunContext, before: Pointer | None, tables: ViewTables) -> s
     """
     definition_id = context.definition.id
     current = before.current if before and before.current.definition_id == definition_id else None
-    if current is not None:
-        with answering(context.redis):
-            if context.redis.sismember(context.keys.mark, current.epoch):
-                return current.epoch
+    marks = marks_of(context.redis, context.keys)
+    if current is not None and marks.holds(current.epoch, current.generation, everywhere=True):
+        return current.epoch
     known = -1 if current is None else current.rebuild
     rebuild = max(known, tables.rebuilds(definition_id)) + 1
     return f"{definition_id}.{rebuild}"

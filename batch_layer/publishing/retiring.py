@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import islice
 from typing import TYPE_CHECKING
 
+from lambda_core.repositories.marks import marks_of
 from lambda_core.repositories.store import Script, answering, call_all
 from lambda_core.views.script import RELEASE, Scripts
 
@@ -32,6 +33,7 @@ def retire(client: redis.Redis, keys: Keyspace, definition: Definition, pointer:
 
     A generation that began after the current one is being loaded by somebody else: it is left alone.
     """
+    marks_of(client, keys).forget(pointer)
     return {
         "batch_values": _expire(client, _old_values(client, keys, pointer)),
         "epochs": _expire(client, _old_epochs(client, keys, pointer)),

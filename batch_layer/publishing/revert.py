@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from lambda_core.errors import GuardError
+from lambda_core.repositories.marks import marks_of
 from lambda_core.repositories.pointers import PointerRepository
-from lambda_core.repositories.store import answering
 from lambda_core.views.pointer import Pointer
 
 if TYPE_CHECKING:
@@ -37,11 +37,10 @@ def revert(context: RunContext) -> RevertReport:
     if before is None or before.previous is None:
         found = "no view" if before is None else f"only {before.current.generation}"
         raise GuardError(f"revert: expected a view that was current before, found {found}; publish first")
-    with answering(context.redis):
-        held = context.redis.sismember(context.keys.mark, before.previous.epoch)
-    if not held:
+    previous, marks = before.previous, marks_of(context.redis, context.keys)
+    if not marks.holds(previous.epoch, previous.generation, everywhere=True):
         raise GuardError(
-            f"revert: expected Redis to hold epoch {before.previous.epoch} of {before.previous.generation}, found no "
+            f"revert: expected Redis to hold epoch {previous.epoch} of {previous.generation}, found no "
             "mark of it: it was emptied; publish instead"
         )
     pointers.flip(before.encode(), Pointer(before.previous, before.current))

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import typer
 
 from jobs import merge as merge_job
 from jobs import score as score_job
 from jobs import serve as serve_job
 
+Partitions = Annotated[
+    list[int] | None,
+    typer.Option(help="Read this partition of the updates topic, alone or again for more; else a share."),
+]
+
 
 def register(app: typer.Typer) -> None:
     """Add one command a long-running process to the application."""
 
     @app.command()
-    def merge() -> None:
-        """Run a merge worker: updates from the log into Redis, each applied once."""
-        raise typer.Exit(merge_job.main())
+    def merge(partition: Partitions = None) -> None:
+        """Run a merge worker: updates from the log into Redis, each applied once. Several share the partitions."""
+        raise typer.Exit(merge_job.main(partition))
 
     @app.command()
     def score() -> None:

@@ -72,7 +72,8 @@ class Environment(Section):
     """One environment: addresses, folders, Spark, speed layer, HTTP server.
 
     Attributes:
-        kafka: bootstrap servers. redis: URL; secret, since it may hold a password.
+        kafka: bootstrap servers. redis: URL, `redis://host:port/0` or, of a cluster,
+            `redis+cluster://host:port[,host:port ...]`; secret, since it may hold a password.
         api_token, api_token_file: what the HTTP server asks for, if anything; a secret never stands in the YAML file.
         state: folder of tables (`tables/`), checkpoints (`checkpoints/`) and registry; data: folder of source files.
     """

@@ -1,7 +1,8 @@
 """Ports to the world's storage, with their adapters; each file is one port, its real adapter, and an honest fake.
 
 Lives here: `tables` (Delta tables), `log` (Kafka control), `registry` (runs and versions in MLflow), and Redis:
-`store` (the connection that all share), `pointers`, `merge_store` (updates in), `view_store` and `batch_cache` (both
-views out), `model_store`, `record_store` (scores, definitions).
+`store` (the connection that all share), `cluster` (the same over shards), `marks` (what it holds in full), `pointers`,
+`merge_store` (updates in), `view_store` and `batch_cache` (both views out), `model_store`, `record_store` (scores,
+definitions).
 Does not belong here: what is stored (schemas, views, models).
 """

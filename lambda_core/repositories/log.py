@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 import confluent_kafka as ck
@@ -14,12 +13,17 @@ from lambda_core.clock import SystemClock
 from lambda_core.errors import ConfigError, KafkaError, PositionError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
 NEVER_MS = 2**31 - 1
 """The greatest time-out that Kafka's producers take: they wait rather than give up, so no record overtakes another."""
 MAX_MESSAGE_BYTES = 1_000_000
 """What a broker takes by default, less the room that keys and headers need; greater records go to quarantine."""
+GONE_MS = 6_000
+"""After how long a member of a group that is not heard of counts as gone; the least that brokers allow by default."""
+AWAY_MS = 30_000
+"""After how long without a poll a member counts as gone, though its process is heard of."""
+_HEARTBEAT_MS = 500
 _ANSWER_S = 10.0
 _QUIET = {"log_level": 0}
 """The client's own log is off: what it would say comes back as an error, and is said once, with what to do."""
@@ -191,51 +195,6 @@ class KafkaTopics:
         return {place.partition: future.result().offset for place, future in futures.items()}
 
 
-@dataclass
-class MemoryTopics:
-    """Topics that live in memory, for tests: (topic, partition) -> append times of the records, in order of offset."""
-
-    records: dict[str, dict[int, list[int]]] = field(default_factory=dict)
-    generation: dict[str, int] = field(default_factory=dict)
-
-    def create(self, partitions: Mapping[str, int]) -> None:
-        """Make sure that each topic exists."""
-        for name, count in partitions.items():
-            self.records.setdefault(name, {partition: [] for partition in range(count)})
-
-    def ids(self, topics: Sequence[str]) -> dict[str, str]:
-        """Return topic -> id of those that exist."""
-        return {name: f"{name}#{self.generation.get(name, 0)}" for name in topics if name in self.records}
-
-    def begins(self, topic: str) -> dict[int, int]:
-        """Return partition -> offset of the first record kept."""
-        return dict.fromkeys(self.records[topic], 0)
-
-    def ends(self, topic: str) -> dict[int, int]:
-        """Return partition -> offset that the next record will get."""
-        return {partition: len(times) for partition, times in self.records[topic].items()}
-
-    def at_time(self, topic: str, moment_ms: int) -> dict[int, int | None]:
-        """Return partition -> offset of the first record appended at or after the moment; None where there is none."""
-        return {
-            partition: next((place for place, time_ms in enumerate(times) if time_ms >= moment_ms), None)
-            for partition, times in self.records[topic].items()
-        }
-
-    def oldest(self, topic: str) -> dict[int, int | None]:
-        """Return partition -> None: nothing is ever gone."""
-        return dict.fromkeys(self.records[topic])
-
-    def stamped_before(self, topic: str, positions: Mapping[int, int], moment_ms: int) -> list[LogRecord]:
-        """Return the records from these offsets on whose append time lies before the moment; they have no values."""
-        return [
-            (partition, offset, time_ms, b"")
-            for partition, times in self.records[topic].items()
-            for offset, time_ms in enumerate(times)
-            if offset >= positions.get(partition, 0) and time_ms < moment_ms
-        ]
-
-
 def producer(servers: str) -> Any:
     """Return a producer that keeps order, is acknowledged by all replicas, and never gives up."""
     settings = {"enable.idempotence": True, "acks": "all", "delivery.timeout.ms": NEVER_MS, "linger.ms": 0}
@@ -253,6 +212,24 @@ def consumer(servers: str, topic: str, positions: Mapping[int, int]) -> Any:
     }
     client = ck.Consumer({"bootstrap.servers": servers, **settings, **_QUIET})
     client.assign([ck.TopicPartition(topic, partition, offset) for partition, offset in positions.items()])
+    return client
+
+
+def member(servers: str, topic: str, assigned: Callable[..., None], revoked: Callable[..., None]) -> Any:
+    """Return a member of the group of a topic's workers; nothing is ever committed.
+
+    Its `poll` calls `assigned` with itself and its partitions, and `revoked` before they are shared anew.
+    """
+    settings = {
+        "group.id": f"mainstem.{topic}.workers",
+        "enable.auto.commit": False,
+        "session.timeout.ms": GONE_MS,
+        "heartbeat.interval.ms": _HEARTBEAT_MS,
+        "max.poll.interval.ms": AWAY_MS,
+    }
+    with kafka_errors(servers):
+        client = ck.Consumer({"bootstrap.servers": servers, **settings, **_QUIET})
+        client.subscribe([topic], on_assign=assigned, on_revoke=revoked, on_lost=revoked)
     return client
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, cast
 
-from redis.exceptions import RedisError
+from redis.exceptions import RedisClusterException, RedisError
 
 from lambda_core.errors import PointerMovedError, StoreError
+from lambda_core.repositories.marks import LOADING_SECONDS, emptied, marks_of
 from lambda_core.repositories.store import answering
 from lambda_core.views.pointer import Pointer, Published
 
@@ -16,16 +17,14 @@ if TYPE_CHECKING:
     from lambda_core.views.keyspace import Keyspace
 
 _COMPARE_AND_SET = """
-if KEYS[2] and redis.call('GET', KEYS[2]) ~= 'written' then return -1 end
-if KEYS[3] and redis.call('GET', KEYS[3]) ~= ARGV[3] then return -2 end
+if KEYS[3] and redis.call('GET', KEYS[3]) ~= 'written' then return -1 end
+if KEYS[2] and redis.call('GET', KEYS[2]) ~= ARGV[3] then return -2 end
 local found = redis.call('GET', KEYS[1])
 if (found or '') ~= ARGV[1] then return 0 end
 redis.call('SET', KEYS[1], ARGV[2])
-if KEYS[2] then redis.call('DEL', KEYS[2], KEYS[3]) end
+for key = 2, #KEYS do redis.call('DEL', KEYS[key]) end
 return 1
 """
-_LOADING_SECONDS = 86_400
-"""How long the note of a publication that never came to its end stays."""
 
 
 class PointerRepository:
@@ -34,6 +33,7 @@ class PointerRepository:
     def __init__(self, client: redis.Redis, keys: Keyspace) -> None:
         self._client = client
         self._keys = keys
+        self._marks = marks_of(client, keys)
         self._key = keys.pointer
 
     def get(self) -> Pointer | None:
@@ -44,14 +44,13 @@ class PointerRepository:
         """
         try:
             found = self._client.get(self._key)
-        except RedisError as error:
+        except (RedisError, RedisClusterException) as error:
             raise StoreError(f"pointer {self._key}: cannot be read: {error}; start Redis or correct its URL") from error
         return None if found is None else Pointer.decode(found)  # type: ignore[arg-type]
 
     def begin(self, generation: str) -> None:
         """Note that a generation is being loaded, before anything of it is written."""
-        with answering(self._client):
-            self._client.set(self._keys.loading(generation), "begun", ex=_LOADING_SECONDS)
+        self._marks.begin(generation)
 
     def written(self, generation: str) -> None:
         """Note that all of a generation was written; only then is it read back.
@@ -62,15 +61,12 @@ class PointerRepository:
         Raises:
             StoreError: when there is no note that it began.
         """
-        with answering(self._client):
-            noted = self._client.set(self._keys.loading(generation), "written", ex=_LOADING_SECONDS, xx=True)
-        if not noted:
-            raise _emptied(generation)
+        self._marks.written(generation)
 
     def announce(self, new: Published) -> None:
         """Say which view is about to be flipped to: from now on, what appears before its horizon is noted as late."""
         with answering(self._client):
-            self._client.set(self._keys.coming, new.encode(), ex=_LOADING_SECONDS)
+            self._client.set(self._keys.coming, new.encode(), ex=LOADING_SECONDS)
 
     def coming(self) -> Published | None:
         """Return the view that was announced and not flipped to yet. Asked for before the pointer, either names it."""
@@ -91,30 +87,24 @@ class PointerRepository:
             StoreError: when Redis cannot be reached (the flip may or may not have happened), or what was loaded is not
                 all there any more (nothing is changed).
         """
-        keys = [self._key, *([self._keys.loading(new.current.generation), self._keys.coming] if loaded else [])]
+        generation = new.current.generation
+        keys = [self._key, *([self._keys.coming, *self._marks.noted(generation)] if loaded else [])]
         values = [expected or b"", new.encode(), *([new.current.encode()] if loaded else [])]
         try:
             flipped = self._client.eval(_COMPARE_AND_SET, len(keys), *keys, *values)
-        except RedisError as error:
+        except (RedisError, RedisClusterException) as error:
             raise StoreError(
                 f"pointer {self._key}: the flip had no answer: {error}; read it before going on"
             ) from error
         if flipped == -1:
-            raise _emptied(new.current.generation)
+            raise emptied(generation)
         if flipped == -2:
             raise PointerMovedError(
-                f"generation {new.current.generation}: expected it to be the one that is announced in {self._keys.coming}, "
-                "found another; nothing was flipped, run it again"
+                f"generation {generation}: expected it to be the one that is announced in {self._keys.coming}, found "
+                "another; nothing was flipped, run it again"
             )
         if not flipped:
             raise _moved(self._key, expected)
-
-
-def _emptied(generation: str) -> StoreError:
-    return StoreError(
-        f"generation {generation}: expected Redis to hold all that was written of it, found that Redis was emptied or went "
-        "back in time since then; nothing was flipped: publish again"
-    )
 
 
 def _moved(key: str, expected: bytes | None) -> PointerMovedError:

@@ -15,14 +15,16 @@ import redis
 import structlog
 from redis.backoff import ExponentialBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import NoPermissionError, NoScriptError, ResponseError
+from redis.exceptions import NoPermissionError, NoScriptError, RedisClusterException, ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 from redis.retry import Retry
 
 from lambda_core.errors import EpochError, StoreError
+from lambda_core.repositories.cluster import Cluster, as_cluster
+from lambda_core.views.slots import is_cluster
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from lambda_core.views.script import ScriptCall
 
@@ -45,27 +47,62 @@ def client_of(url: str, answer_seconds: float = ANSWER_SECONDS, retries: int = 1
     """Return a client without asking anything yet: for who starts before Redis does.
 
     Args:
-        url: `redis://[user:password@]host:port/database`.
+        url: `redis://[user:password@]host:port/database`, or, of a cluster,
+            `redis+cluster://[user:password@]host:port[,host:port ...]`.
         answer_seconds: how long to wait for a reply; a reader chooses less than its deadline.
         retries: how often a command is sent again over a new connection after the old one broke, never after a
             time-out. The merge worker takes 0: after a broken connection it reads its positions again.
     """
-    return redis.Redis.from_url(
-        url,
-        protocol=2,  # the one every Redis and proxy speaks; version 3 would add a greeting and push messages
-        socket_timeout=answer_seconds,
-        socket_connect_timeout=min(CONNECT_SECONDS, answer_seconds),
-        socket_keepalive=True,
-        retry=Retry(ExponentialBackoff(cap=0.05, base=0.005), retries, supported_errors=(RedisConnectionError,)),
-    )
+    if is_cluster(url):
+        return cluster_of(url, answer_seconds, retries)
+    retry = Retry(ExponentialBackoff(cap=0.05, base=0.005), retries, supported_errors=(RedisConnectionError,))
+    return redis.Redis.from_url(url, **_options(answer_seconds), retry=retry)
+
+
+def cluster_of(
+    url: str, answer_seconds: float, retries: int, on_connect: Callable[[Any], None] | None = None
+) -> redis.Redis:
+    """Return a client of a cluster (see `Cluster`), without asking anything yet."""
+    # It has every command that the adapters send; for them it is a Redis.
+    return cast("redis.Redis", Cluster(url, _options(answer_seconds), retries, on_connect))
+
+
+def _options(answer_seconds: float) -> dict[str, Any]:
+    return {
+        "protocol": 2,  # the one every Redis and proxy speaks; version 3 would add a greeting and push messages
+        "socket_timeout": answer_seconds,
+        "socket_connect_timeout": min(CONNECT_SECONDS, answer_seconds),
+        "socket_keepalive": True,
+    }
+
+
+def servers_of(client: redis.Redis) -> list[redis.Redis]:
+    """Return a client of each server that holds data: the shards, or the one."""
+    if cluster := as_cluster(client):
+        with answering(client):
+            return [cast("redis.Redis", node.redis_connection) for _, node in cluster.shards()]
+    return [client]
+
+
+def shard_slots(client: redis.Redis) -> list[int | None]:
+    """Return a slot of each shard, always the same while it has the same slots; of one Redis, None."""
+    if cluster := as_cluster(client):
+        with answering(client):
+            return [slot for slot, _ in cluster.shards()]
+    return [None]
 
 
 def refuse_eviction(client: redis.Redis) -> None:
     """Refuse a Redis that may evict keys: an evicted period would be a wrong answer, not a miss.
 
     Raises:
-        StoreError: when its policy is another than `noeviction`.
+        StoreError: when its policy, or a shard's, is another than `noeviction`.
     """
+    for server in servers_of(client):
+        _refuse_eviction(server)
+
+
+def _refuse_eviction(client: redis.Redis) -> None:
     with answering(client):
         try:
             settings = cast("dict[str, Any]", client.config_get("maxmemory-policy"))
@@ -82,6 +119,8 @@ def refuse_eviction(client: redis.Redis) -> None:
 
 def address(client: redis.Redis) -> str:
     """Return where a client's server is, without user and password."""
+    if cluster := as_cluster(client):
+        return ",".join(f"{host}:{port}" for host, port in cluster.nodes)
     where = client.connection_pool.connection_kwargs
     if "path" in where:
         return str(where["path"])
@@ -97,6 +136,10 @@ def answering(client: redis.Redis) -> Iterator[None]:
         away = "does not answer in time" if isinstance(error, RedisTimeoutError) else "cannot be reached"
         raise StoreError(
             f"Redis at {address(client)} {away} ({type(error).__name__}); check REDIS_URL, or start it: mainstem up"
+        ) from error
+    except RedisClusterException as error:  # not one of the others
+        raise StoreError(
+            f"Redis Cluster at {address(client)}: {error}; check REDIS_URL and the shards: redis-cli cluster info"
         ) from error
     except redis.RedisError as error:
         raise refused(client, error) from error
@@ -128,23 +171,49 @@ class Script:
 
 
 def call_all(client: redis.Redis, script: Script, calls: Sequence[ScriptCall]) -> list[Any]:
-    """Send calls of a script in one round trip, in their order; return every reply.
+    """Send calls of a script, those of one entity in their order; return every reply.
 
-    A server that was restarted or flushed of its scripts is given the script, and the calls from the first refused one
-    on are sent again: the fence makes a repeated call harmless.
+    It takes as many round trips as the busiest entity has calls, most often one: an entity's next call is sent only once
+    the one before was answered well. Else a refused call (no memory at that moment, a script not known, a slot on its way
+    to another shard) could be followed by one that is taken, and what was refused would be fenced when it is sent again.
+
+    A server that was restarted or flushed of its scripts is given the script, and what it refused is sent again.
 
     Raises:
         EpochError: when the epoch's mark is missing. StoreError: when any reply is another error.
     """
-    replies = _send(client, script, calls)
-    unknown = next((place for place, reply in enumerate(replies) if isinstance(reply, NoScriptError)), None)
-    if unknown is not None:
-        script.load()
-        replies = replies[:unknown] + _send(client, script, calls[unknown:])
-    for reply in replies:
-        if isinstance(reply, Exception):
-            raise refused(client, reply)
+    replies: list[Any] = [None] * len(calls)
+    for places in _rounds(calls):
+        _answer(client, script, calls, places, replies)
+        unknown = [place for place in places if isinstance(replies[place], NoScriptError)]
+        if unknown:
+            script.load()
+            _answer(client, script, calls, unknown, replies)
+        for place in places:
+            if isinstance(replies[place], Exception):
+                raise refused(client, replies[place])
     return replies
+
+
+def _rounds(calls: Sequence[ScriptCall]) -> list[list[int]]:
+    """Return the places of the calls, an entity's first ones, its second ones, and so on."""
+    rounds: list[list[int]] = []
+    sent: dict[str, int] = {}
+    for place, call in enumerate(calls):
+        entity = call.keys[0].partition("}")[0]  # up to the end of the hash tag
+        number = sent.get(entity, 0)
+        sent[entity] = number + 1
+        if number == len(rounds):
+            rounds.append([])
+        rounds[number].append(place)
+    return rounds
+
+
+def _answer(
+    client: redis.Redis, script: Script, calls: Sequence[ScriptCall], places: list[int], replies: list[Any]
+) -> None:
+    for place, reply in zip(places, _send(client, script, [calls[place] for place in places]), strict=True):
+        replies[place] = reply
 
 
 def _send(client: redis.Redis, script: Script, calls: Sequence[ScriptCall]) -> list[Any]:

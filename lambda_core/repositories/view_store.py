@@ -9,6 +9,8 @@ import redis
 
 from lambda_core.errors import EpochError, StoreError
 from lambda_core.repositories.batch_cache import BatchCache
+from lambda_core.repositories.cluster import as_cluster
+from lambda_core.repositories.marks import marks_of
 from lambda_core.repositories.store import Script, address, answering, refused
 from lambda_core.views.packing import BatchValue, unpack
 from lambda_core.views.pointer import Pointer, Published
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 
     from lambda_core.features.definition import FeatureGroup
     from lambda_core.views.keyspace import Keyspace
+    from lambda_core.views.pointer import Published
 
 __all__ = ["BatchCache", "EntityViews", "ViewStore", "ViewsRead", "Wanted"]
 
@@ -89,13 +92,14 @@ class ViewStore:
             found = cast("bytes | None", self._client.get(self._keys.pointer))
         return self._see(found)
 
-    def has_mark(self, epoch: str) -> bool:
-        """Tell whether this Redis holds the epoch in full."""
-        with answering(self._client):
-            return bool(self._client.sismember(self._keys.mark, epoch))
+    def is_held(self, published: Published) -> bool:
+        """Tell whether this Redis, and each of its shards, holds a published view in full."""
+        return marks_of(self._client, self._keys).holds(published.epoch, published.generation)
 
     def read(self, wanted: Sequence[Wanted]) -> ViewsRead:
         """Return both views of every entity asked for, in one atomic round trip (another one if the pointer moved).
+
+        Over a cluster every entity is read in one atomic step, from all shards at the same time, and then the pointer.
 
         Raises:
             EpochError: when Redis lacks the mark of the epoch: what it holds is not all there was.
@@ -134,6 +138,8 @@ class ViewStore:
         if wanted:
             with answering(self._client):
                 packed = cast("list[bytes | None]", self._client.mget([self._batch_key(o, pointer) for o in wanted]))
+            if as_cluster(self._client) and not self.is_held(pointer.current):
+                raise self._lost(pointer.current.epoch)  # a missing value may be lost, while the pointer is still there
         views = {
             one: EntityViews(pointer.current, unpack(value) if value else None, [])
             for one, value in zip(wanted, packed, strict=True)
@@ -154,17 +160,41 @@ class ViewStore:
         return ViewsRead(pointer, views)
 
     def _ask(self, pointer: Pointer, wanted: Sequence[Wanted], known: set[Wanted]) -> list[Any]:
-        current, keys = pointer.current, self._keys
+        if as_cluster(self._client):
+            return self._ask_shards(pointer, wanted, known)
         with answering(self._client), self._client.pipeline(transaction=True) as pipeline:
-            pipeline.get(keys.pointer)
-            pipeline.sismember(keys.mark, current.epoch)
+            pipeline.get(self._keys.pointer)
+            pipeline.sismember(self._keys.mark, pointer.current.epoch)
             for one in wanted:
-                # An entity's index and speed hashes share the hash tag of its batch value.
-                batch, periods = self._batch_key(one, pointer), keys.periods(*one, current.epoch)
-                late, prefix = keys.late(*one, current.epoch), keys.speed_prefix(*one, current.epoch)
-                arguments = prefix, current.horizon, "known" if one in known else ""
-                pipeline.evalsha(self._script.sha, 3, batch, periods, late, *arguments)
+                self._ask_for(pipeline, pointer, one, is_known=one in known)
             return pipeline.execute(raise_on_error=False)
+
+    def _ask_shards(self, pointer: Pointer, wanted: Sequence[Wanted], known: set[Wanted]) -> list[Any]:
+        """Ask a cluster, which has no transaction over several entities. The order is the guarantee.
+
+        1. Each entity's views, in one atomic step.
+        2. Over the same connection its slot's mark: what is marked now was not lost before. A mark is set once, before
+           anything names it, so it cannot have been set again in between.
+        3. The pointer, when all replies are there: if it did not move, nothing that it names was let go before them.
+        """
+        named = [pointer.current.epoch, pointer.current.generation]
+        client: Any = self._client
+        with answering(client), client.pipeline(transaction=False) as pipeline:
+            for one in wanted:
+                self._ask_for(pipeline, pointer, one, is_known=one in known)
+                pipeline.smismember(self._keys.mark_of(*one), named)
+            replies = pipeline.execute(raise_on_error=False)
+            found = client.get(self._keys.pointer)
+        marks = replies[1::2]
+        broken = [mark for mark in marks if isinstance(mark, redis.ResponseError)]
+        return [found, all(all(mark) for mark in marks if mark not in broken), *replies[::2], *broken]
+
+    def _ask_for(self, pipeline: Any, pointer: Pointer, one: Wanted, *, is_known: bool) -> None:
+        epoch, horizon = pointer.current.epoch, pointer.current.horizon
+        # An entity's index and speed hashes share the hash tag of its batch value.
+        batch, periods = self._batch_key(one, pointer), self._keys.periods(*one, epoch)
+        late, prefix = self._keys.late(*one, epoch), self._keys.speed_prefix(*one, epoch)
+        pipeline.evalsha(self._script.sha, 3, batch, periods, late, prefix, horizon, "known" if is_known else "")
 
     def _views(self, one: Wanted, pointer: Pointer, reply: list[Any]) -> EntityViews:
         key, packed = self._batch_key(one, pointer), reply[0]

@@ -1,7 +1,7 @@
 """The names of Redis keys. Every key of one (feature group, entity) shares one hash tag, and so one shard.
 
     ms:<project>:pointer                                  what is current (JSON, see `pointer`)
-    ms:<project>:coming                                   the view that is about to be flipped to (JSON, see `pointer`)
+    ms:<project>:coming:{<pointer>}                       the view that is about to be flipped to (JSON), in the pointer's slot
     ms:<project>:loading:<generation>                     note of a publication on its way: begun, or written
     ms:<project>:mark                                     epoch mark: the epochs that this Redis holds in full (set)
     ms:<project>:worker:<topic>:<partition>               next offset of the updates topic, by the data written here
@@ -17,17 +17,27 @@
     ms:<project>:{<group>:<entity>}:l:<epoch>             late records (hash): <partition>:<period> -> greatest offset
     ms:<project>:{<group>:<entity>}:u:<epoch>             unique keys seen: append time and offset of the copy kept (hash)
 
+Over a Redis Cluster (`sharded`) each slot has an epoch mark of its own, and each shard positions of its own; the tag says
+where they lie (see `slots`):
+
+    ms:<project>:mark:{<tag of the slot>}                 the epochs, and the generations, that the slot holds in full (set)
+    ms:<project>:loading:{<tag of the slot>}              the generations that are being loaded (set)
+    ms:<project>:worker:<topic>:<partition>:{<tag>}       next offset, by the data written on the shard of the tag
+
 An *epoch* is `<definition id>.<rebuild number>`. Entities come escaped (see `features.keys`): no braces, no colons.
 """
 
 from dataclasses import dataclass
 
+from lambda_core.views.slots import slot_of, tag_of
+
 
 @dataclass(frozen=True)
 class Keyspace:
-    """The keys of one project."""
+    """The keys of one project; `sharded`, as they are named over a Redis Cluster."""
 
     project: str
+    sharded: bool = False
 
     @property
     def pointer(self) -> str:
@@ -37,7 +47,7 @@ class Keyspace:
     @property
     def coming(self) -> str:
         """Return the key of the view that is about to be flipped to."""
-        return f"ms:{self.project}:coming"
+        return f"ms:{self.project}:coming:{{{self.pointer}}}"
 
     def loading(self, generation: str) -> str:
         """Return the key of the note of a publication that is on its way."""
@@ -48,9 +58,22 @@ class Keyspace:
         """Return the key of the set of epochs that this Redis holds in full."""
         return f"ms:{self.project}:mark"
 
-    def worker(self, topic: str, partition: int) -> str:
-        """Return the key of the merge worker's position on a partition of the updates topic."""
-        return f"ms:{self.project}:worker:{topic}:{partition}"
+    def mark_of(self, group: str, entity: str) -> str:
+        """Return the key of the epoch mark that counts for an entity: over a cluster, that of its slot."""
+        return self.mark_in(slot_of(f"{group}:{entity}")) if self.sharded else self.mark
+
+    def mark_in(self, slot: int) -> str:
+        """Return the key of a slot's own mark."""
+        return f"{self.mark}:{{{tag_of(slot)}}}"
+
+    def loading_in(self, slot: int) -> str:
+        """Return the key of the set of generations that are being loaded, in a slot."""
+        return f"ms:{self.project}:loading:{{{tag_of(slot)}}}"
+
+    def worker(self, topic: str, partition: int, slot: int | None = None) -> str:
+        """Return the key of the merge worker's position on a partition of the updates topic; over a cluster, in a slot."""
+        key = f"ms:{self.project}:worker:{topic}:{partition}"
+        return key if slot is None else f"{key}:{{{tag_of(slot)}}}"
 
     @property
     def figures_index(self) -> str:

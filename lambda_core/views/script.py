@@ -136,7 +136,7 @@ class Scripts:
             self.keys.speed(group.name, entity, self.epoch, period),
             self.keys.periods(group.name, entity, self.epoch),
             self.keys.seen(group.name, entity, self.epoch),
-            self.keys.mark,
+            self.keys.mark_of(group.name, entity),
             self.keys.late(group.name, entity, self.epoch),
         ]
         view = self.definition.project.view

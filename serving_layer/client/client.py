@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import structlog
 
 from lambda_core.clock import SystemClock
+from lambda_core.repositories.cluster import as_cluster
 from lambda_core.repositories.model_store import RedisModelStore
 from lambda_core.repositories.record_store import ScoreStore
 from lambda_core.repositories.view_store import ViewStore
@@ -75,7 +76,7 @@ class ServingClient:
     ) -> None:
         self.project = project
         self.clock = clock or SystemClock()
-        self.keys = Keyspace(project.project)
+        self.keys = Keyspace(project.project, sharded=as_cluster(store) is not None)
         self.log: Any = structlog.get_logger()
         self.views = ViewStore(store, self.keys)
         self._scores = ScoreStore(store, self.keys)

@@ -88,11 +88,12 @@ class Current:
         """Return every reason why answers would not be merged and scored; asks Redis."""
         try:
             self.refresh()
-            epoch = self._sources.views.pointer().current.epoch
-            marked = self._sources.views.has_mark(epoch)
+            published = self._sources.views.pointer().current
+            held = self._sources.views.is_held(published)
         except MainstemError as error:
             return [str(error)]
-        reasons = [] if marked else [f"Redis lacks the mark of epoch {epoch}: publish again and rebuild the speed view"]
+        lost = f"Redis lacks the mark of epoch {published.epoch}: publish again and rebuild the speed view"
+        reasons = [] if held else [lost]
         for name, model in self.serving.models.items():
             if model.loaded is None:
                 why = model.refused[1] if model.refused else "none was deployed; run: mainstem batch run deployment"

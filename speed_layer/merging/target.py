@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from lambda_core.errors import StoreError
 from lambda_core.repositories.merge_store import MergeCounts, MergeStore
-from lambda_core.repositories.store import answering
+from lambda_core.repositories.store import answering, shard_slots
 from lambda_core.views.pointer import Pointer, Published
 from speed_layer.connection import process_id
 from speed_layer.merging.handling import Target
@@ -105,12 +105,14 @@ class RedisTarget:
         The coming view is asked for before the pointer: one that is flipped to in between is named by either.
         """
         keys = self._positions.keys
+        marks = [keys.mark if slot is None else keys.mark_in(slot) for slot in shard_slots(self._redis)]
         with answering(self._redis), self._redis.pipeline(transaction=False) as pipeline:
             pipeline.get(keys.coming)
             pipeline.get(keys.pointer)
-            pipeline.smembers(keys.mark)
-            coming, pointer, held = pipeline.execute()
-        return coming, pointer, frozenset(held)
+            for mark in marks:
+                pipeline.smembers(mark)
+            coming, pointer, *held = pipeline.execute()
+        return coming, pointer, frozenset.intersection(*map(frozenset, held))
 
     def _targets_of(self, coming: bytes | None, found: bytes | None, held: frozenset[bytes]) -> tuple[Target, ...]:
         """Return the epochs to write: the newest of each definition that is published, and one that is to be filled."""

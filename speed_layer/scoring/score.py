@@ -39,7 +39,7 @@ def run_score(context: RunContext, partitions: Sequence[int] | None = None, stop
     topics = KafkaTopics(settings.kafka)
     own = (name, topic(context.project.project, SCORES))
     topics.create(dict.fromkeys(own, settings.speed.topic_partitions))
-    outbox = ScoreOutbox(context, Positions(context.keys, topics, name, partitions))
+    outbox = ScoreOutbox(context, Positions(context.keys, topics, name, lambda: partitions))
     outbox.open()
     records = KafkaRecordLog(settings.kafka, name)
     measures = Measures("score", context.clock, context.log)

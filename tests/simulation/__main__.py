@@ -8,11 +8,13 @@ import time
 from collections import Counter
 from collections.abc import Iterable
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from contextlib import nullcontext
 from typing import Annotated
 
 import typer
 
 from tests.simulation.mutants import MUTANTS
+from tests.simulation.shards import ShardedWorld, few_slots
 from tests.simulation.world import World, simulated
 
 CHUNK = 100
@@ -20,8 +22,11 @@ MOST = 2_000
 """How many seeds a mutant may survive before it counts as not found."""
 
 
-def _chunk(first: int, seeds: int) -> tuple[int | None, Counter[str]]:
-    return simulated(range(first, first + seeds))
+def _chunk(first: int, seeds: int, *, cluster: bool) -> tuple[int | None, Counter[str]]:
+    if not cluster:
+        return simulated(range(first, first + seeds))
+    with few_slots():
+        return simulated(range(first, first + seeds), ShardedWorld)
 
 
 def _mutant(name: str) -> tuple[str, int | None]:
@@ -37,11 +42,15 @@ def main(
     mutants: Annotated[
         bool, typer.Option("--mutants", help="Make every mistake, and say which seed finds it.")
     ] = False,
+    cluster: Annotated[
+        bool, typer.Option("--cluster", help="Over a cluster of two shards, in place of one Redis.")
+    ] = False,
     processes: Annotated[int, typer.Option(help="How many processes share the work.")] = os.cpu_count() or 1,
 ) -> None:
     """Live through drawn days of merging, and hold every answer to the batch formula."""
     if seed is not None:
-        _tell(seed)
+        with few_slots() if cluster else nullcontext():
+            _tell((ShardedWorld if cluster else World)(seed, tell=True))
         return
     begun = time.monotonic()
     with ProcessPoolExecutor(processes) as pool:
@@ -49,15 +58,15 @@ def main(
             survived = _try(as_completed([pool.submit(_mutant, name) for name in MUTANTS]))
         else:
             chunks = [
-                pool.submit(_chunk, at, min(CHUNK, first + seeds - at)) for at in range(first, first + seeds, CHUNK)
+                pool.submit(_chunk, at, min(CHUNK, first + seeds - at), cluster=cluster)
+                for at in range(first, first + seeds, CHUNK)
             ]
             survived = _sum(chunks, seeds)
     typer.echo(f"{time.monotonic() - begun:.0f} s")
     sys.exit(1 if survived else 0)
 
 
-def _tell(seed: int) -> None:
-    world = World(seed, tell=True)
+def _tell(world: World) -> None:
     try:
         world.run()
     finally:

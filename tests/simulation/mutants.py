@@ -14,7 +14,7 @@ from unittest.mock import patch
 import msgspec
 
 from batch_layer.publishing.retiring import retire
-from lambda_core.repositories.log import MemoryTopics
+from lambda_core.repositories.memory_topics import MemoryTopics
 from lambda_core.repositories.pointers import PointerRepository
 from lambda_core.repositories.view_store import ViewStore
 from lambda_core.views.keyspace import Keyspace
@@ -214,7 +214,7 @@ def a_broken_connection_mends_itself() -> Iterator[type[World]]:
 
 @_mutant
 def a_new_epoch_begins_where_the_old_one_stood() -> Iterator[type[World]]:
-    with patch.object(Positions, "_key", lambda self, _, partition: self.keys.worker(self.topic, partition)):
+    with patch.object(Positions, "_key", lambda self, _, partition, __: self.keys.worker(self.topic, partition)):
         yield World
 
 

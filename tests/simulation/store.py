@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from lambda_core.clock import FixedClock
     from lambda_core.features.definition import Definition
 
-_WRITES = {"set", "mset", "sadd", "flip", "merge", "late", "release", "expire", "flushall"}
+_WRITES = {"set", "mset", "sadd", "srem", "smove", "flip", "merge", "late", "release", "expire", "flushall"}
 
 
 class Server:
@@ -82,8 +82,21 @@ class Server:
     def sadd(self, key: str, member: str) -> None:
         self._or_new(key, set).add(member.encode())
 
+    def srem(self, key: str, *members: str) -> None:
+        (self._at(key) or set()).difference_update(member.encode() for member in members)
+
+    def smove(self, source: str, target: str, member: str) -> int:
+        held = self.sismember(source, member)
+        if held:
+            self._at(source).remove(member.encode())
+            self.sadd(target, member)
+        return held
+
     def sismember(self, key: str, member: str) -> int:
         return int(member.encode() in (self._at(key) or set()))
+
+    def smismember(self, key: str, members: list[str]) -> list[int]:
+        return [self.sismember(key, member) for member in members]
 
     def smembers(self, key: str) -> set[bytes]:
         return set(self._at(key) or ())
@@ -111,10 +124,10 @@ class Server:
 
     def flip(self, keys: tuple[str, ...], expected: bytes, new: bytes, announced: bytes = b"") -> int:
         """The pointer's compare-and-set."""
-        key, *loaded = keys
-        if loaded and self._at(loaded[0]) != b"written":
+        key, *loaded = keys  # what is announced, and the note where one Redis has one
+        if len(loaded) > 1 and self._at(loaded[1]) != b"written":
             return -1
-        if loaded and self._at(loaded[1]) != announced:
+        if loaded and self._at(loaded[0]) != announced:
             return -2
         if (self._at(key) or b"") != expected:
             return 0
@@ -331,6 +344,9 @@ class Pipeline:
 
     def expire(self, key: str, seconds: int) -> None:
         self._commands.append(("expire", key, seconds))
+
+    def command(self, name: str, *args: Any) -> None:
+        self._commands.append((name, *args))
 
     def evalsha(self, sha: str, _: int, *args: Any) -> None:
         self._commands.append((_SCRIPTS[sha], *args))

@@ -3,6 +3,8 @@
 import pytest
 
 from tests.simulation.mutants import MUTANTS
+from tests.simulation.sharded_mutants import SHARDED_MUTANTS
+from tests.simulation.shards import ShardedWorld, few_slots
 from tests.simulation.world import simulate, simulated
 
 SEEDS = 60
@@ -18,6 +20,8 @@ RARE = {
     "a_new_epoch_begins_where_the_old_one_stood": 100,
     "expiry_before_the_flip": 60,
     "what_the_view_before_needs_is_let_go": 50,
+    "a_read_asks_for_the_epoch_alone": 140,
+    "the_newest_shard_counts": 90,
 }
 """Mistakes that few seeds find, and from which seed on to look for them."""
 
@@ -31,6 +35,15 @@ def test_every_answer_on_the_way_and_at_the_end_is_the_batch_formula():
         min(seen[what] for what in ("killed", "restarted", "emptied", "reverted", "published", "on the edge", "late"))
         > 0
     )
+
+
+def test_every_answer_of_a_cluster_is_the_batch_formula_though_shards_are_lost_alone():
+    with few_slots():
+        failed, seen = simulated(range(SEEDS // 2), ShardedWorld)
+
+    assert failed is None, f"look at it with: python -m tests.simulation --cluster --seed {failed}"
+    assert seen["answers"] > 5 * SEEDS
+    assert min(seen[what] for what in ("killed", "restarted", "emptied", "reverted", "published")) > 0
 
 
 def test_a_seed_says_the_same_whenever_it_is_run():
@@ -47,3 +60,12 @@ def test_a_mistake_is_found(mistake: str):
         failed, _ = simulated(range(first, first + 100), world)
 
     assert failed is not None, "`python -m tests.simulation --mutants` says which seed finds it"
+
+
+@pytest.mark.parametrize("mistake", SHARDED_MUTANTS)
+def test_a_mistake_over_a_cluster_is_found(mistake: str):
+    first = RARE.get(mistake, 0)
+    with SHARDED_MUTANTS[mistake]():
+        failed, _ = simulated(range(first, first + 50), ShardedWorld)
+
+    assert failed is not None, "look for a seed that finds it, and say from which on to look"

@@ -30,8 +30,8 @@ from lambda_core.clock import FixedClock
 from lambda_core.config.project import Project
 from lambda_core.errors import EpochError, GuardError, PointerMovedError, ServerError
 from lambda_core.features.definition import Definition, FeatureGroup, compile_definition
-from lambda_core.repositories.log import MemoryTopics
-from lambda_core.repositories.store import answering
+from lambda_core.repositories.memory_topics import MemoryTopics
+from lambda_core.repositories.store import answering, shard_slots
 from lambda_core.repositories.view_store import ViewStore
 from lambda_core.views.keyspace import Keyspace
 from speed_layer.merging.handling import MergeHandler
@@ -204,6 +204,7 @@ class World:
     """
 
     rules: type[Rules] = Rules
+    shards = 1
 
     def __init__(self, seed: int, *, tell: bool = False) -> None:
         self.draw = random.Random(seed)
@@ -211,8 +212,9 @@ class World:
         self.ring = self.draw.choice([1, 2, 4])
         self.definition = definition(self.ring)
         self.group: FeatureGroup = self.definition.groups["things"]
-        self.keys = Keyspace("world")
-        self.server = Server(self.clock, self.definition, self.rules())
+        self.keys = Keyspace("world", sharded=self.shards > 1)
+        self.servers = [Server(self.clock, self.definition, self.rules()) for _ in range(self.shards)]
+        self.server = self.servers[0]
         self.events: list[list[Event]] = [[] for _ in range(PARTITIONS)]
         self.emitted: list[list[bytes]] = [[] for _ in range(PARTITIONS)]
         self.appended: list[list[int]] = [[] for _ in range(PARTITIONS)]
@@ -246,7 +248,8 @@ class World:
         return Worker(Reading(self.emitted, self.draw), handler, max_batch=self.draw.choice([1, 3, 50]))
 
     def new_reader(self) -> ViewStore:
-        return ViewStore(self.client("reader"), self.keys)
+        self.reader_client = self.client("reader")
+        return ViewStore(self.reader_client, self.keys)
 
     def client(self, name: str) -> Client:
         return Client(self.server, lambda: self.between(name))
@@ -380,15 +383,18 @@ class World:
 
     def redis_restart(self) -> None:
         """Redis comes back without its last second, or less of it."""
-        self.server.restart(self.draw.choice([0, 1, 1_000]))
+        self._any_server().restart(self.draw.choice([0, 1, 1_000]))
         self.seen["restarted"] += 1
         self.tell("redis was started again")
 
     def redis_flush(self) -> None:
         """Redis is emptied, while everybody is connected."""
-        self.server.do("flushall")
+        self._any_server().do("flushall")
         self.seen["emptied"] += 1
         self.tell("redis was emptied")
+
+    def _any_server(self) -> Server:
+        return self.server if self.shards == 1 else self.draw.choice(self.servers)
 
     def leap(self) -> None:
         """A long time passes."""
@@ -475,12 +481,16 @@ class World:
 
     def _is_caught_up(self) -> bool:
         epoch = self.reader.pointer().current.epoch
-        kept = self.server.mget([self.keys.worker(f"{UPDATES}@{epoch}", p) for p in range(PARTITIONS)])
-        return [int(one or 0) for one in kept] == [len(records) for records in self.emitted]
+        slots = shard_slots(self.reader_client)
+        kept = [
+            self.reader_client.mget([self.keys.worker(f"{UPDATES}@{epoch}", p, slot) for p in range(PARTITIONS)])
+            for slot in slots
+        ]
+        return all([int(one or 0) for one in own] == [len(records) for records in self.emitted] for own in kept)
 
     def _is_whole(self) -> bool:
         try:
-            return self.reader.has_mark(self.reader.pointer().current.epoch)
+            return self.reader.is_held(self.reader.pointer().current)
         except EpochError:
             return False
 

@@ -10,7 +10,8 @@ from confluent_kafka.admin import AdminClient
 
 from batch_layer.publishing.filling import ForSeconds, await_filled, refuse_short_log
 from lambda_core.errors import GuardError
-from lambda_core.repositories.log import KafkaTopics, MemoryTopics, producer
+from lambda_core.repositories.log import KafkaTopics, producer
+from lambda_core.repositories.memory_topics import MemoryTopics
 from lambda_core.schemas.messages import UPDATES, topic
 from lambda_core.views.pointer import Published
 from tests.integration.batch_layer import shop

@@ -15,6 +15,7 @@ from lambda_core.features.aggregations import Moment
 from lambda_core.features.definition import Definition, FeatureGroup, compile_definition
 from lambda_core.models.artefact import sha256
 from lambda_core.models.manifest import Artefact, Manifest
+from lambda_core.repositories.marks import marks_of
 from lambda_core.repositories.merge_store import MergeStore
 from lambda_core.repositories.model_store import RedisModelStore
 from lambda_core.repositories.pointers import PointerRepository
@@ -202,8 +203,11 @@ class Shop:
 
     def publish(self, events: list[Event], horizon: int, **more) -> None:
         """Make the events before the horizon the batch view g1 and apply all others as updates."""
-        self.client.sadd(self.keys.mark, more.get("epoch", self.epoch))
+        marks = marks_of(self.client, self.keys)
+        marks.add(more.get("epoch", self.epoch))
+        marks.begin("g1")
         self.load("g1", [event for event in events if event.append_ms // MINUTE < horizon])
+        marks.written("g1")
         self.apply([event for event in events if event.append_ms // MINUTE >= horizon])
         self.flip("g1", horizon, **more)
 

@@ -90,6 +90,19 @@ def test_any_reply_that_is_an_error_is_raised(client, keys, definition):
         MergeStore(client, keys, definition).apply(EPOCH, sent)
 
 
+def test_what_follows_a_refused_call_of_the_same_entity_is_not_applied(client, keys, definition):
+    client.sadd(keys.mark, EPOCH)
+    client.set(keys.speed("by_all", "e", EPOCH, 1), "no hash")
+    store, sent = MergeStore(client, keys, definition), updates(definition, 9)
+
+    with pytest.raises(StoreError, match="WRONGTYPE"):
+        store.apply(EPOCH, sent)
+
+    assert [client.exists(keys.speed("by_all", "e", EPOCH, period)) for period in range(3)] == [1, 1, 0]
+    client.delete(keys.speed("by_all", "e", EPOCH, 1))
+    assert store.apply(EPOCH, sent) == MergeCounts(applied=6, fenced=3)
+
+
 def test_a_server_that_is_away_is_named_without_its_password():
     with pytest.raises(StoreError) as raised:
         connect("redis://user:secret@127.0.0.1:1/3")

@@ -26,6 +26,16 @@ def test_every_command_explains_itself(command: str):
     assert "Usage" in result.output
 
 
+def test_a_merge_worker_is_given_the_partitions_that_are_named_or_none(monkeypatch: pytest.MonkeyPatch):
+    given = []
+    monkeypatch.setattr("jobs.merge.main", lambda partitions: given.append(partitions) or 0)
+
+    for arguments in ([], ["--partition", "0", "--partition", "3"]):
+        assert runner.invoke(app, ["merge", *arguments]).exit_code == 0
+
+    assert given == [None, [0, 3]]
+
+
 def test_the_stages_are_listed_in_their_order():
     result = runner.invoke(app, ["batch", "list"])
 

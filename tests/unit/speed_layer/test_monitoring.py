@@ -13,7 +13,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from lambda_core.clock import FixedClock
 from lambda_core.config.environment import Environment
 from lambda_core.errors import KafkaError
-from lambda_core.repositories.log import MemoryTopics
+from lambda_core.repositories.memory_topics import MemoryTopics
 from lambda_core.schemas.messages import Quarantined
 from speed_layer.monitoring import Measures
 from speed_layer.monitoring.figures import Figures, Heard, PartitionFigures, partition_figures

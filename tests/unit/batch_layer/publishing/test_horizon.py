@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from batch_layer.publishing.horizon import Prepared, choose_horizon
 from lambda_core.clock import FixedClock
 from lambda_core.errors import GuardError
-from lambda_core.repositories.log import MemoryTopics
+from lambda_core.repositories.memory_topics import MemoryTopics
 
 PERIOD_MS, ALLOWANCE_MS = 60, 20
 VIEW = SimpleNamespace(period_ms=PERIOD_MS, clock_allowance_ms=ALLOWANCE_MS)

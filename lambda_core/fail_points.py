@@ -2,7 +2,7 @@
 
     MAINSTEM_FAIL_AT=merge.after_apply:17      SIGKILL of the own process when it passes this point for the 17th time
 
-`arm` is called once, where a process makes its context; without the variable `passed` compares with None and returns.
+`arm` is called where a process makes a context; without the variable `passed` compares with None and returns.
 """
 
 from __future__ import annotations
@@ -37,12 +37,15 @@ POINTS = {
 class _Armed:
     """The point at which this process is to end, and how often it is still to be passed."""
 
+    text = ""
     point: str | None = None
     left = 0
 
 
 def arm(text: str) -> None:
-    """Take `<point>:<n>` as the place to end at; an empty text names none.
+    """Take `<point>:<n>` as the place to end at; an empty text names none. The same text again goes on counting.
+
+    (A process that follows requests makes a context for each.)
 
     Raises:
         ConfigError: when there is no such point, or n is no number from 1 on.
@@ -52,7 +55,8 @@ def arm(text: str) -> None:
         raise ConfigError(
             f"{VARIABLE}: expected <point>:<n> with a point out of {', '.join(POINTS)} and n from 1 on; found {text!r}"
         )
-    _Armed.point, _Armed.left = (point, int(count)) if text else (None, 0)
+    if text != _Armed.text:
+        _Armed.text, _Armed.point, _Armed.left = (text, point, int(count)) if text else ("", None, 0)
 
 
 def passed(point: str) -> None:

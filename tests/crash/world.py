@@ -216,7 +216,10 @@ class World:
         named = " and ".join(step.targets)
         cut = f", {step.cut} bytes of its file cut off" if step.cut else ""
         self.run.tell(f"{number}: {named} killed{cut}")
-        self.await_(f"back after {step}", lambda: self.prober.fresh_after(moment) is not None, BACK_S)
+        try:
+            self.await_(f"fresh again after {step}", lambda: self.prober.fresh_after(moment) is not None, BACK_S)
+        except CrashError as error:
+            self.run.found.mistake("not fresh again", str(error))
         seconds, fresh = self.prober.back_after(moment) or 0.0, self.prober.fresh_after(moment) or 0.0
         also = ", and a fail point" if self.system.passed.total() > passed else ""
         if step.targets != ("score",):  # which scores tell

@@ -51,6 +51,16 @@ def test_a_process_ends_at_the_nth_passage_of_its_point_and_not_before():
     assert done.stderr == "fail point merge.after_keep: this process ends here\n"
 
 
+def test_a_process_that_makes_another_context_goes_on_counting():
+    again = (
+        "from lambda_core.fail_points import arm, passed; [(arm('{0}:3'), passed('{0}'), print(n)) for n in range(5)]"
+    )
+    program = again.format("publish.after_flip")
+    done = subprocess.run([sys.executable, "-u", "-c", program], check=False, capture_output=True, text=True)
+
+    assert (done.returncode, done.stdout.split()) == (-9, ["0", "1"])
+
+
 def test_a_process_goes_on_past_every_other_point():
     program = PROGRAM.format("merge.after_keep:1", "merge.after_apply")
     done = subprocess.run([sys.executable, "-u", "-c", program], check=False, capture_output=True, text=True)

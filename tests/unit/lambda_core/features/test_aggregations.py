@@ -121,6 +121,7 @@ def test_what_left_its_range_is_an_error_and_never_a_number(name, number, values
         ("quantiles", WHOLE, [3, 3], {"bins": (0, 10), "quantile": 0.0}, 0.0),
         ("quantiles", WHOLE, [3, 3], {"bins": (0, 10), "quantile": 1.0}, 10.0),
         ("quantiles", WHOLE, [3, 3], {"bins": (0, 10, 20), "quantile": 0.5}, 5.0),
+        ("quantiles", WHOLE, [3, 25], {"bins": (0, 10, 20, 30), "quantile": 0.5}, 10.0),
         ("quantiles", WHOLE, [-9, 3], {"bins": (0, 10), "quantile": 0.5}, 0.0),
         ("quantiles", WHOLE, [3, 99], {"bins": (0, 10), "quantile": 1.0}, 10.0),
         ("decayed_sum", WHOLE, [], {"half_life_ms": 1}, None),

@@ -149,6 +149,15 @@ def test_the_number_of_distinct_values_is_as_near_as_it_says(precision):
     assert len(state[0]) == 2**precision
 
 
+def test_registers_that_are_full_keep_the_greatest_rank_in_any_order():
+    distinct = AGGREGATIONS["distinct"](WHOLE, precision=8)
+    forth, back = distinct.zero(), distinct.zero()
+    for value in range(1_000):
+        forth = distinct.update(forth, value, Moment(value, 0, value))
+        back = distinct.update(back, 999 - value, Moment(value, 0, value))
+    assert forth == back == distinct.merge(forth, back)
+
+
 @pytest.mark.parametrize("values", [[2**63 - 1], [-(2**63)], [2**63 - 1, 1, -1]])
 def test_all_of_64_bits_is_inside_the_range(values):
     assert answer("sum", WHOLE, values) == sum(values)

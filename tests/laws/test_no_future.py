@@ -156,6 +156,14 @@ def test_a_row_equals_the_aggregations_over_exactly_the_events_before_t_known_by
         assert_equal(row, expected(events, entity, t_ms, by_append=by_append))
 
 
+def test_an_answer_is_there_until_it_is_older_than_its_expiry():
+    event = {"entity": 0, "time": 100, "offset": 0, "partition": 0, "known": 100, **values_of(0)}
+    event |= {"whole": 3, "real": 0.5, "text": "a"}
+    asked = [(0, 100 + age) for age in (1, 2, 3)]
+    for row, (entity, t_ms) in zip(rows([event], asked, by_append=False), asked, strict=True):
+        assert_equal(row, expected([event], entity, t_ms, by_append=False))
+
+
 @pytest.mark.parametrize("by_append", [False, True])
 @settings(max_examples=30, deadline=None)
 @given(events=histories(), others=histories(), asked=ASKED)

@@ -121,6 +121,7 @@ def test_what_left_its_range_is_an_error_and_never_a_number(name, number, values
         ("quantiles", WHOLE, [3, 3], {"bins": (0, 10), "quantile": 0.0}, 0.0),
         ("quantiles", WHOLE, [3, 3], {"bins": (0, 10), "quantile": 1.0}, 10.0),
         ("quantiles", WHOLE, [3, 3], {"bins": (0, 10, 20), "quantile": 0.5}, 5.0),
+        ("quantiles", WHOLE, [3, 25], {"bins": (0, 10, 20, 30), "quantile": 0.5}, 10.0),
         ("quantiles", WHOLE, [-9, 3], {"bins": (0, 10), "quantile": 0.5}, 0.0),
         ("quantiles", WHOLE, [3, 99], {"bins": (0, 10), "quantile": 1.0}, 10.0),
         ("decayed_sum", WHOLE, [], {"half_life_ms": 1}, None),
@@ -146,6 +147,15 @@ def test_the_number_of_distinct_values_is_as_near_as_it_says(precision):
         if value + 1 in (10, 100, 1_000, 5_000, 10_000):
             assert abs(distinct.finish(state) / min(value + 1, 5_000) - 1) < 4 * error
     assert len(state[0]) == 2**precision
+
+
+def test_registers_that_are_full_keep_the_greatest_rank_in_any_order():
+    distinct = AGGREGATIONS["distinct"](WHOLE, precision=8)
+    forth, back = distinct.zero(), distinct.zero()
+    for value in range(1_000):
+        forth = distinct.update(forth, value, Moment(value, 0, value))
+        back = distinct.update(back, 999 - value, Moment(value, 0, value))
+    assert forth == back == distinct.merge(forth, back)
 
 
 @pytest.mark.parametrize("values", [[2**63 - 1], [-(2**63)], [2**63 - 1, 1, -1]])

@@ -9,19 +9,9 @@ from tests.simulation.world import simulate, simulated
 
 SEEDS = 60
 RARE = {
-    "the_worker_does_not_know_the_coming_view": 1_120,
-    "a_flip_does_not_ask_for_the_note": 680,
-    "the_worker_looks_before_it_polls": 630,
-    "the_horizon_is_not_proven": 470,
-    "the_first_record_after_the_horizon_proves_it": 470,
-    "no_clock_allowance": 410,
-    "late_records_are_forgotten_by_the_current_view_alone": 350,
-    "no_tie_break": 110,
-    "a_new_epoch_begins_where_the_old_one_stood": 100,
-    "expiry_before_the_flip": 60,
-    "what_the_view_before_needs_is_let_go": 50,
-    "a_read_asks_for_the_epoch_alone": 140,
-    "the_newest_shard_counts": 90,
+    "the_worker_looks_before_it_polls": 1_480,
+    "no_tie_break": 60,
+    "a_new_epoch_begins_where_the_old_one_stood": 70,
 }
 """Mistakes that few seeds find, and from which seed on to look for them."""
 

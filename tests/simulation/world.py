@@ -30,7 +30,6 @@ from lambda_core.clock import FixedClock
 from lambda_core.config.project import Project
 from lambda_core.errors import EpochError, GuardError, PointerMovedError, ServerError
 from lambda_core.features.definition import Definition, FeatureGroup, compile_definition
-from lambda_core.repositories.memory_topics import MemoryTopics
 from lambda_core.repositories.store import answering, shard_slots
 from lambda_core.repositories.view_store import ViewStore
 from lambda_core.views.keyspace import Keyspace
@@ -42,7 +41,7 @@ from tests.laws import oracle
 from tests.laws.oracle import Event
 from tests.laws.worlds import ask_of, by_period, packed_value, update_of
 from tests.simulation.store import Client, Rules, Server
-from tests.simulation.topics import Reading
+from tests.simulation.topics import Asked, Reading
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -189,8 +188,7 @@ class ForTurns:
         for _ in range(self.world.draw.choice([0, 5, 40])):
             if is_so():
                 return True
-            if not self.world.quiet and len(self.world._busy) <= DEPTH:
-                self.world.turn()
+            self.world.others_go_on(1)
         return is_so()
 
 
@@ -218,7 +216,8 @@ class World:
         self.events: list[list[Event]] = [[] for _ in range(PARTITIONS)]
         self.emitted: list[list[bytes]] = [[] for _ in range(PARTITIONS)]
         self.appended: list[list[int]] = [[] for _ in range(PARTITIONS)]
-        self.topics = MemoryTopics({SOURCE: dict(enumerate(self.appended)), UPDATES: dict(enumerate(self.emitted))})
+        logs = {SOURCE: dict(enumerate(self.appended)), UPDATES: dict(enumerate(self.emitted))}
+        self.topics = Asked(logs, lambda: self.others_go_on(self.draw.choice([0, 3, 12])))
         self.queries = [Query()]
         self.raw = [0] * PARTITIONS
         self.rebuilds: list[int] = []
@@ -228,7 +227,7 @@ class World:
         self._busy: list[str] = []
         self._trouble = self.draw.choice([0.0, 0.01, 0.03])
         self._turns = self.draw.choice([0.0, 0.1, 0.3])
-        self._wrong_clocks = self.draw.choice([0.0, 0.0, 0.05])
+        self._wrong_clocks = self.draw.choice([0.0, 0.05, 0.2])
         self._deeds = {name: weight * self.draw.choice([0, 1, 4]) for name, weight in RARE.items()} | USUAL
         self.workers: dict[str, Worker] = {}
         for name in ("worker 1", "worker 2")[: self.draw.randint(1, 2)]:
@@ -245,7 +244,8 @@ class World:
             lambda _, wanted: self.definition if wanted == self.definition.id else None,
         )
         handler = MergeHandler(target, self.clock, Quiet(), _SILENT, lambda _: 0)
-        return Worker(Reading(self.emitted, self.draw), handler, max_batch=self.draw.choice([1, 3, 50]))
+        log = Reading(self.emitted, self.draw, lambda: self.others_go_on(self.draw.choice([0, 0, 0, 1, 6])))
+        return Worker(log, handler, max_batch=self.draw.choice([1, 3, 50]))
 
     def new_reader(self) -> ViewStore:
         self.reader_client = self.client("reader")
@@ -266,6 +266,12 @@ class World:
             self.tell(f"{name} is killed")
             raise KilledError
         return self.draw.choice(["lost", "unheard"])
+
+    def others_go_on(self, turns: int) -> None:
+        """Let others do so many things, while somebody waits for what is no command to Redis."""
+        for _ in range(turns):
+            if not self.quiet and len(self._busy) <= DEPTH:
+                self.turn()
 
     # --- what happens --------------------------------------------------------------------------------------------
 

@@ -248,7 +248,7 @@ def no_clock_allowance() -> Iterator[type[World]]:
         def context(self, name: str) -> Any:
             view = SimpleNamespace(period_ms=PERIOD_MS, clock_allowance_ms=0)
             made = super().context(name)
-            made.project = SimpleNamespace(view=view, sources=made.project.sources)
+            made.project = SimpleNamespace(view=view, sources=made.project.sources, project=made.project.project)
             return made
 
     yield Trusting

@@ -9,9 +9,13 @@ from tests.simulation.world import simulate, simulated
 
 SEEDS = 60
 RARE = {
+    "a_flip_does_not_ask_for_the_note": 2_010,
     "the_worker_looks_before_it_polls": 1_480,
     "no_tie_break": 60,
     "a_new_epoch_begins_where_the_old_one_stood": 70,
+    "positions_lie_on_one_shard": 190,
+    "a_read_asks_for_the_epoch_alone": 140,
+    "a_read_asks_for_no_mark": 60,
 }
 """Mistakes that few seeds find, and from which seed on to look for them."""
 

@@ -433,6 +433,8 @@ class World:
             raise AssertionError(
                 f"{entity} at {t_ms}, positions {positions}: expected `late`, since {applied} do not count"
             )
+        if reading.provenance.late and not self._wrong_clocks:
+            raise AssertionError(f"{entity} at {t_ms}: found `late` though no clock differs by more than the allowance")
         self.seen["late"] += reading.provenance.late
         counted = [one for one in oracle.named(counted, horizon, PERIOD_MS, positions) if one not in late]
         batch, periods = by_period(counted, horizon, PERIOD_MS)

@@ -13,6 +13,7 @@ import pytest
 from batch_layer.ingestion import ingest
 from batch_layer.preparation import prepare
 from batch_layer.preparation.prepare import PreparationReport, SourceReport, in_waves
+from batch_layer.preparation.progress import Progress
 from batch_layer.preparation.survey import survey
 from lambda_core.bootstrap import assemble
 from lambda_core.cleaning import reference_hashes
@@ -212,7 +213,7 @@ def test_a_topic_from_which_nothing_came_yet_is_prepared_empty(context):
 def test_what_the_raw_writer_appends_while_a_source_is_prepared_waits_for_the_next_time(context):
     record = {"id": "a", "count": 1, "happened": NOW}
     log(context, "live", [(0, 0, NOW, record)])
-    found = survey(context, "live")
+    found = survey(context, "live", Progress(made_by=""))
     log(context, "live", [(0, 1, NOW, record)])
 
     assert (found.records, found.frame.count()) == (1, 1)

@@ -80,7 +80,8 @@ class Merging:
         found = [SpeedHash.decode(client.hgetall(key)) for key in client.keys(f"*{{{GROUP}:ann}}:s:*")]
         client.close()
         group = self.context.definition.groups[GROUP]
-        counted = [int(row[0]) for one in found for row in [*one.tiles.values(), *(row for _, row in one.singles)]]
+        tiles = [row for one in found for (hop_ms, _), row in one.tiles.items() if hop_ms == group.hops_ms[0]]
+        counted = [int(row[0]) for row in [*tiles, *(row for one in found for _, row in one.singles)]]
         assert group.slots[0].aggregation.name == "count"
         assert sum(counted) == self.sent
 

@@ -142,7 +142,7 @@ def test_a_shard_that_was_emptied_alone_is_noticed_and_written_no_more_and_a_new
     assert not ViewStore(many.client, many.keys).is_held(pointer.current)
     assert drained.handler.begin() is None
     with pytest.raises(EpochError, match="does not hold epoch"):
-        connected.apply(own, [update_of(many.group, event) for event in events])
+        connected.apply(own, {0: [update_of(many.group, event) for event in events]})
     assert not servers_of(many.client)[shard].exists(many.keys.periods("things", lost, own.epoch))
     assert many.publish(events, HORIZON).epoch != epoch
     drained.drain()

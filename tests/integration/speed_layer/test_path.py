@@ -200,7 +200,8 @@ def queries_run_until_a_signal(context, meanwhile):
         raise error
     assert time.monotonic_ns() - ends_ns[0] < 30e9
     assert context.spark.streams.active == []
-    assert [one.worker for one in FiguresStore(context.redis, context.keys).heard() if one.figures] == []
+    heard = FiguresStore(context.redis, context.keys).heard()
+    assert {one.worker for one in heard if one.figures} <= {"merge"}  # the killed one, as long as its figures live
 
 
 def speed_is_heard_of(context):

@@ -29,7 +29,7 @@ def test_each_record_becomes_its_messages_or_one_of_quarantine(spark, tmp_path):
     ((key, text),) = made["shop.updates"]
     update = msgspec.json.decode(text, type=Update)
     assert key == "orders_by_customer:c%3A1"
-    assert (update.entity, update.offset, update.event_ms, update.unique) == ("c%3A1", 0, T0, "1")
+    assert (update.entity, update.offset, update.event_ms, update.unique) == ("c%3A1", 0, T0, "1|c%3A1")
     assert update.row[:3] == ["1", "9950", "9950"]
     ((key, text),) = made["shop.requests"]
     request = msgspec.json.decode(text, type=Request)

@@ -25,6 +25,7 @@ AWAY_MS = 30_000
 """After how long without a poll a member counts as gone, though its process is heard of."""
 _HEARTBEAT_MS = 500
 _ANSWER_S = 10.0
+_POLL_S = 0.1
 _QUIET = {"log_level": 0}
 """The client's own log is off: what it would say comes back as an error, and is said once, with what to do."""
 
@@ -152,18 +153,15 @@ class KafkaTopics:
         if not left:
             return []
         found: list[LogRecord] = []
-        with (
-            kafka_errors(self._servers),
-            closing(consumer(self._servers, topic, {p: starts[p] for p in left})) as reading,
-        ):
+        reading = consumer(self._servers, topic, {p: starts[p] for p in left}, tells_ends=True)
+        with kafka_errors(self._servers), closing(reading):
             while left:
-                for message in reading.consume(10_000, self._answer_s):
-                    if message.error() is not None:
-                        raise ck.KafkaException(message.error())
-                    partition, offset, append_ms = message.partition(), message.offset(), message.timestamp()[1]
-                    if append_ms < moment_ms and offset < ends[partition]:
-                        found.append((partition, offset, append_ms, message.value() or b""))
-                left -= {p.partition for p in reading.position(reading.assignment()) if p.offset >= ends[p.partition]}
+                for message in reading.consume(10_000, _POLL_S):
+                    partition, offset = message.partition(), message.offset()
+                    if _is_end(message) or offset >= ends[partition]:
+                        left.discard(partition)
+                    elif message.timestamp()[1] < moment_ms:
+                        found.append((partition, offset, message.timestamp()[1], message.value() or b""))
         return found
 
     def _wait_until_known(self, topics: Sequence[str]) -> None:
@@ -201,14 +199,18 @@ def producer(servers: str) -> Any:
     return ck.Producer({"bootstrap.servers": servers, **settings, **_QUIET})
 
 
-def consumer(servers: str, topic: str, positions: Mapping[int, int]) -> Any:
-    """Return a consumer of exactly these partitions, each from its given offset; an offset that is gone is an error."""
+def consumer(servers: str, topic: str, positions: Mapping[int, int], *, tells_ends: bool = False) -> Any:
+    """Return a consumer of exactly these partitions, each from its given offset; an offset that is gone is an error.
+
+    One that tells ends has a message with an error where a partition's last record was read.
+    """
     settings = {
         "group.id": f"mainstem.{topic}",  # demanded by the client; positions are never kept there
         "enable.auto.commit": False,
         "auto.offset.reset": "error",
         "fetch.wait.max.ms": 100,
         "queued.max.messages.kbytes": 16_384,
+        "enable.partition.eof": tells_ends,
     }
     client = ck.Consumer({"bootstrap.servers": servers, **settings, **_QUIET})
     client.assign([ck.TopicPartition(topic, partition, offset) for partition, offset in positions.items()])
@@ -244,6 +246,14 @@ def kafka_errors(servers: str) -> Iterator[None]:
             f"Kafka at {servers}: expected an answer, found: {found}; "
             "start it (`mainstem up`) or correct KAFKA_BOOTSTRAP_SERVERS"
         ) from error
+
+
+def _is_end(message: Any) -> bool:
+    """Tell whether a message says that a partition was read to its end; any other error is raised."""
+    error = message.error()
+    if error is not None and error.code() != ck.KafkaError._PARTITION_EOF:  # noqa: SLF001
+        raise ck.KafkaException(error)
+    return error is not None
 
 
 def _leader_changes(error: BaseException) -> bool:

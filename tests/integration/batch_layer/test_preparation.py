@@ -22,7 +22,6 @@ from lambda_core.config.environment import Environment
 from lambda_core.config.project import Project
 from lambda_core.context import RunContext
 from lambda_core.errors import ConfigError, SchemaError
-from lambda_core.repositories.tables import DeltaTables
 from lambda_core.schemas.tables import PREPARED_COLUMNS, QUARANTINE_SCHEMA, RAW_SCHEMA
 
 HOUR = 3_600_000
@@ -236,15 +235,15 @@ def added(spark, tmp_path_factory) -> tuple[RunContext, list[SourceReport]]:
         log(run, "live", records[first:last])
         if first == 100:
             with pytest.MonkeyPatch.context() as patch:
-                patch.setattr(DeltaTables, "append", interrupted)
-                with pytest.raises(KeyboardInterrupt):
+                patch.setattr(run.tables, "append", ended)  # of this context alone: a demo may go on beside
+                with pytest.raises(RuntimeError, match="the process ended here"):
                     prepare(run, ["live"])
         reports += prepare(run, ["live"]).sources
     return run, reports
 
 
-def interrupted(*_: object, **__: object) -> int:
-    raise KeyboardInterrupt
+def ended(*_: object, **__: object) -> int:
+    raise RuntimeError("the process ended here")
 
 
 def test_records_that_come_in_parts_are_prepared_as_if_they_had_come_at_once(added, prepared):

@@ -185,8 +185,7 @@ def _generation(context: RunContext, before: Pointer | None) -> str:
     """Return the name of the new generation: when it began, and after those that the pointer names."""
     now_ms = context.clock.now_ms()
     if before is not None:
-        named = [before.current, *([before.previous] if before.previous else [])]
-        now_ms = max(now_ms, *(started_ms(one.generation) + 1 for one in named))
+        now_ms = max(now_ms, *(started_ms(one.generation) + 1 for one in before.views))
     return f"g{now_ms}"
 
 

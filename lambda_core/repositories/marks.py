@@ -154,8 +154,7 @@ class SlotMarks:
 
     def forget(self, pointer: Pointer) -> None:
         """Take out of every slot what is older than the current view and not named; what is newer is somebody else's."""
-        published = [pointer.current, *([pointer.previous] if pointer.previous else [])]
-        named = {name for one in published for name in (one.generation, one.epoch)}
+        named = {name for one in pointer.views for name in (one.generation, one.epoch)}
         self._forget_in(self._keys.mark_in, named, pointer.current)
         self._forget_in(self._keys.loading_in, named, pointer.current)
 

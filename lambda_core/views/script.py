@@ -78,8 +78,7 @@ class Scripts:
 
     def is_late(self, update: Update) -> bool:
         """Tell whether a view has closed the update's period without it."""
-        source, period = self.definition.groups[update.group].source, self.period(update.append_ms)
-        return any(view.misses(source, update.partition, update.offset, period) for view in self.views)
+        return is_late(self.definition, self.views, update)
 
     def late_calls(self, updates: Iterable[Update]) -> list[ScriptCall]:
         """Return the calls of `LATE` for updates that are late."""
@@ -146,6 +145,12 @@ class Scripts:
         settings: list[str | int | bytes] = [view.ring, self._horizon_ms(group.name), rule]
         packed = [msgspec.msgpack.encode(part) for part in (updates, *(one.row for one in run))]
         return ScriptCall(keys, [self.epoch, period, self.first_period, *settings, *packed], updates=len(run))
+
+
+def is_late(definition: Definition, views: Iterable[Published], update: Update) -> bool:
+    """Tell whether one of the views has closed the update's period without it."""
+    source, period = definition.groups[update.group].source, update.append_ms // definition.project.view.period_ms
+    return any(view.misses(source, update.partition, update.offset, period) for view in views)
 
 
 def _place(update: Update) -> tuple[int, int, int, int, str]:

@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from lambda_core.fail_points import passed
+from lambda_core.views.script import is_late
 from speed_layer.merging.reading import UnreadableError, UpdateReader
 
 if TYPE_CHECKING:
@@ -140,16 +141,11 @@ class MergeHandler:
 
     def _name_late(self, target: Target, updates: Sequence[Update]) -> None:
         """Say which records appeared in periods that a view had closed; until the next view their entities' answers lack them."""
-        definition = target.definition
         for update in updates:
-            source, period = (
-                definition.groups[update.group].source,
-                update.append_ms // definition.project.view.period_ms,
-            )
-            if any(view.misses(source, update.partition, update.offset, period) for view in target.views):
+            if is_late(target.definition, target.views, update):
                 self._log.warning(
                     "record appeared before a published horizon: look at the clocks that stamp the source",
-                    source=source,
+                    source=target.definition.groups[update.group].source,
                     partition=update.partition,
                     offset=update.offset,
                     append_ms=update.append_ms,

@@ -64,7 +64,7 @@ class _Rows:
     """The rows of one group: which components are integers, which floats (texts may be anything)."""
 
     def __init__(self, name: str, group: FeatureGroup) -> None:
-        codes = "".join(slot.aggregation.components for slot in group.slots)
+        codes = group.components
         self._name, self._width = name, len(codes)
         self._integers = [place for place, code in enumerate(codes) if code == "i"]
         self._floats = [place for place, code in enumerate(codes) if code == "f"]

@@ -10,6 +10,7 @@ MainstemError
   │     ├── KafkaError
   │     └── StoreError
   │           ├── EpochError     the speed view is of another epoch, or was lost
+  │           ├── BehindError    the speed view went back in time, and is being caught up
   │           └── PointerMovedError  somebody else flipped the pointer first
   ├── PositionError          a source position is gone, past the end, or of another topic
   ├── ArtefactError          a model artefact is not what its manifest says
@@ -84,6 +85,13 @@ class EpochError(StoreError):
     """The speed view in Redis is of another epoch, or was lost.
 
     Operator action: none for a moving epoch; after a loss, publish the batch view again and rebuild.
+    """
+
+
+class BehindError(StoreError):
+    """Redis was started again, and may hold an older speed view than it did; the workers are catching up.
+
+    Operator action: none while merge workers run; `mainstem speed status` shows how far they are.
     """
 
 

@@ -72,6 +72,11 @@ class Positions:
         ends = self.topics.ends(self.topic)  # asked after what is kept: another worker may have gone on in between
         return start_positions(self.topic, found, {p: begins[p] for p in own if p in begins}, ends)
 
+    def ends(self) -> dict[int, int]:
+        """Return where the log ends now: the next offset of each partition that this worker reads."""
+        ends, named = self.topics.ends(self.topic), self.partitions()
+        return {partition: end for partition, end in ends.items() if named is None or partition in named}
+
     def kept(self, client: redis.Redis, scope: str, partitions: Sequence[int]) -> dict[int, int]:
         """Return the next offsets that are kept under this scope, of those partitions that every shard has one of."""
         slots = shard_slots(client)

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Protocol, cast
 import tenacity
 
 from lambda_core.errors import GuardError
+from lambda_core.repositories.caught_up import CaughtUp
+from lambda_core.repositories.marks import marks_of
 from lambda_core.repositories.store import answering, shard_slots
 from lambda_core.schemas.messages import UPDATES, topic
 
@@ -91,6 +93,14 @@ def refuse_short_log(context: RunContext, topics: Topics | None, new: Published)
                 f"found its oldest record appended at {oldest_ms} ms; publish again once the horizon has passed that by "
                 f"{reach_ms + view.clock_allowance_ms} ms, and let the topic keep more"
             )
+
+
+def begin_epoch(context: RunContext, topics: Topics | None, epoch: str) -> None:
+    """Mark an epoch, before anything names it; a new one holds all there is of it in the process of Redis that now runs."""
+    name = topic(context.project.project, UPDATES)
+    partitions = topics.ends(name) if topics is not None and topics.ids([name]) else ()
+    CaughtUp(context.redis, context.keys).begin(epoch, partitions)
+    marks_of(context.redis, context.keys).add(epoch)
 
 
 def await_filled(context: RunContext, topics: Topics | None, epoch: str, waiting: Waiting) -> bool:

@@ -24,7 +24,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from batch_layer.publishing.filling import ForSeconds, Waiting, await_filled, refuse_short_log
+from batch_layer.publishing.filling import ForSeconds, Waiting, await_filled, begin_epoch, refuse_short_log
 from batch_layer.publishing.horizon import Prepared, choose_horizon, missing
 from batch_layer.publishing.retiring import retire, started_ms
 from batch_layer.publishing.view_tables import SparkViewTables
@@ -154,7 +154,7 @@ def publish(
     tables.record(new, prepared, tiles, loaded)
     DefinitionStore(context.redis, context.keys).put_definition(new.definition_id, tables.references())
     passed("publish.before_mark")
-    marks_of(context.redis, context.keys).add(new.epoch)
+    begin_epoch(context, topics, new.epoch)
     pointers.announce(new)
     if is_new and before is not None and not await_filled(context, topics, new.epoch, waiting or ForSeconds()):
         _refuse_while_answering(context, before, new)

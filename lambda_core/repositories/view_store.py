@@ -9,6 +9,7 @@ import redis
 
 from lambda_core.errors import EpochError, StoreError
 from lambda_core.repositories.batch_cache import BatchCache
+from lambda_core.repositories.caught_up import CaughtUp
 from lambda_core.repositories.cluster import as_cluster
 from lambda_core.repositories.marks import marks_of
 from lambda_core.repositories.store import Script, address, answering, refused
@@ -75,6 +76,7 @@ class ViewStore:
         self._keys = keys
         self._cache = cache or BatchCache()
         self._script = Script(client, READ)  # given to the server when it says that it does not know it
+        self._caught_up = CaughtUp(client, keys)
         self._current: tuple[bytes, Pointer] | None = None
 
     @property
@@ -96,6 +98,10 @@ class ViewStore:
         """Tell whether this Redis, and each of its shards, holds a published view in full."""
         return marks_of(self._client, self._keys).holds(published.epoch, published.generation)
 
+    def is_caught_up(self, published: Published) -> bool:
+        """Tell whether the view's updates are all applied again, if Redis was started again."""
+        return self._caught_up.holds(published.epoch)
+
     def read(self, wanted: Sequence[Wanted]) -> ViewsRead:
         """Return both views of every entity asked for, in one atomic round trip (another one if the pointer moved).
 
@@ -103,18 +109,22 @@ class ViewStore:
 
         Raises:
             EpochError: when Redis lacks the mark of the epoch: what it holds is not all there was.
+            BehindError: when Redis was started again, and the workers have not caught up with the log since then.
             StoreError: when nothing was published, Redis is away, or the pointer would not stand still.
         """
         pointer = self._current[1] if self._current else self.pointer()
         for _ in range(MAX_READS):
             known = {one for one in wanted if self._cache.has(self._batch_key(one, pointer))}
-            found, marked, *replies = self._ask(pointer, wanted, known)
+            found, marked, caught_up, *replies = self._ask(pointer, wanted, known)
             before, pointer = pointer, self._see(found)
-            if pointer.current != before.current or any(isinstance(one, redis.ResponseError) for one in replies):
-                self._raise_unless_unknown_script(replies)
+            refusals = [reply for reply in (caught_up, *replies) if isinstance(reply, redis.ResponseError)]
+            if pointer.current != before.current or refusals:
+                self._raise_unless_unknown_script(refusals)
                 continue
             if not marked:
                 raise self._lost(pointer.current.epoch)
+            if not caught_up:
+                raise self._caught_up.behind(pointer.current.epoch)
             try:
                 views = [self._views(one, pointer, reply) for one, reply in zip(wanted, replies, strict=True)]
             except KeyError:
@@ -165,6 +175,7 @@ class ViewStore:
         with answering(self._client), self._client.pipeline(transaction=True) as pipeline:
             pipeline.get(self._keys.pointer)
             pipeline.sismember(self._keys.mark, pointer.current.epoch)
+            self._caught_up.ask(pipeline, pointer.current.epoch)
             for one in wanted:
                 self._ask_for(pipeline, pointer, one, is_known=one in known)
             return pipeline.execute(raise_on_error=False)
@@ -174,7 +185,7 @@ class ViewStore:
 
         1. Each entity's views, in one atomic step.
         2. Over the same connection its slot's mark: what is marked now was not lost before. A mark is set once, before
-           anything names it, so it cannot have been set again in between.
+           anything names it, so it cannot have been set again in between. Over it, too, whether the shard has caught up.
         3. The pointer, when all replies are there: if it did not move, nothing that it names was let go before them.
         """
         named = [pointer.current.epoch, pointer.current.generation]
@@ -183,11 +194,14 @@ class ViewStore:
             for one in wanted:
                 self._ask_for(pipeline, pointer, one, is_known=one in known)
                 pipeline.smismember(self._keys.mark_of(*one), named)
+            shards = self._caught_up.ask(pipeline, pointer.current.epoch)
             replies = pipeline.execute(raise_on_error=False)
             found = client.get(self._keys.pointer)
-        marks = replies[1::2]
-        broken = [mark for mark in marks if isinstance(mark, redis.ResponseError)]
-        return [found, all(all(mark) for mark in marks if mark not in broken), *replies[::2], *broken]
+        views, caught_up = replies[:-shards], replies[-shards:]
+        marks = views[1::2]
+        broken = [reply for reply in (*marks, *caught_up) if isinstance(reply, redis.ResponseError)]
+        marked = all(all(mark) for mark in marks if mark not in broken)
+        return [found, marked, all(caught_up), *views[::2], *broken]
 
     def _ask_for(self, pipeline: Any, pointer: Pointer, one: Wanted, *, is_known: bool) -> None:
         epoch, horizon = pointer.current.epoch, pointer.current.horizon
@@ -220,13 +234,12 @@ class ViewStore:
             self._current = (found, Pointer.decode(found))
         return self._current[1]
 
-    def _raise_unless_unknown_script(self, replies: list[Any]) -> None:
-        for reply in replies:
-            if isinstance(reply, redis.exceptions.NoScriptError):
-                self._script.load()
-                return
-            if isinstance(reply, redis.ResponseError):
-                raise refused(self._client, reply)
+    def _raise_unless_unknown_script(self, refusals: list[redis.ResponseError]) -> None:
+        if any(isinstance(refusal, redis.exceptions.NoScriptError) for refusal in refusals):
+            self._script.load()
+            self._caught_up.load()
+        elif refusals:
+            raise refused(self._client, refusals[0])
 
     def _lost(self, epoch: str) -> EpochError:
         return EpochError(

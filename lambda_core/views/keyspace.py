@@ -5,6 +5,7 @@
     ms:<project>:loading:<generation>                     note of a publication on its way: begun, or written
     ms:<project>:mark                                     epoch mark: the epochs that this Redis holds in full (set)
     ms:<project>:worker:<topic>:<partition>               next offset of the updates topic, by the data written here
+    ms:<project>:caught_up:<epoch>                        partition -> process of Redis in which all of it is applied (hash)
     ms:<project>:figures:<process>                        what a process of the speed layer measured (JSON, expires soon)
     ms:<project>:figures                                  which processes were heard of, and when (sorted set)
     ms:<project>:model:<model>                            the model pointer (JSON)
@@ -23,6 +24,7 @@ where they lie (see `slots`):
     ms:<project>:mark:{<tag of the slot>}                 the epochs, and the generations, that the slot holds in full (set)
     ms:<project>:loading:{<tag of the slot>}              the generations that are being loaded (set)
     ms:<project>:worker:<topic>:<partition>:{<tag>}       next offset, by the data written on the shard of the tag
+    ms:<project>:caught_up:<epoch>:{<tag>}                the shard's own process, as above
 
 An *epoch* is `<definition id>.<rebuild number>`. Entities come escaped (see `features.keys`): no braces, no colons.
 """
@@ -72,8 +74,11 @@ class Keyspace:
 
     def worker(self, topic: str, partition: int, slot: int | None = None) -> str:
         """Return the key of the merge worker's position on a partition of the updates topic; over a cluster, in a slot."""
-        key = f"ms:{self.project}:worker:{topic}:{partition}"
-        return key if slot is None else f"{key}:{{{tag_of(slot)}}}"
+        return self._in(slot, f"ms:{self.project}:worker:{topic}:{partition}")
+
+    def caught_up(self, epoch: str, slot: int | None = None) -> str:
+        """Return the key of the notes of the process in which an epoch's partitions are applied; over a cluster, in a slot."""
+        return self._in(slot, f"ms:{self.project}:caught_up:{epoch}")
 
     @property
     def figures_index(self) -> str:
@@ -136,3 +141,7 @@ class Keyspace:
     def definition(self, definition_id: str) -> str:
         """Return the key of what a definition pins beside the settings."""
         return f"ms:{self.project}:definition:{definition_id}"
+
+    @staticmethod
+    def _in(slot: int | None, key: str) -> str:
+        return key if slot is None else f"{key}:{{{tag_of(slot)}}}"

@@ -25,6 +25,8 @@ RELEASE = (Path(__file__).parent / "release.lua").read_text()
 """Lets go of one entity's periods before the first one retained."""
 LATE = (Path(__file__).parent / "late.lua").read_text()
 """Notes one entity's late records."""
+CAUGHT_UP = (Path(__file__).parent / "caught_up.lua").read_text()
+"""Notes, or asks, in which process of Redis the updates of an epoch are all applied."""
 
 FORGET_MARGIN_MS = DAY_MS
 """How long a kept copy's unique key outlives its use, for a worker that lags behind the view: it must still find there

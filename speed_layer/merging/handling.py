@@ -6,6 +6,8 @@
 2. An update goes to the epoch of its own definition; one of no such definition, and what is no update of ours, is left
    out and counted: nothing waits for it.
 3. Positions are those of the oldest epoch: an epoch without a position begins where the log begins.
+4. Readers trust a Redis that was started again only once every partition is applied up to where the log ended when its
+   worker connected to it (see `repositories.caught_up`).
 """
 
 from __future__ import annotations
@@ -62,6 +64,14 @@ class MergeTarget(Protocol):
         """Return the next offset of each partition: the oldest of these epochs'."""
         ...
 
+    def ends(self) -> dict[int, int]:
+        """Return where the log ends now: the next offset of each partition that this worker reads."""
+        ...
+
+    def caught_up(self, epochs: Sequence[str], partitions: Sequence[int]) -> None:
+        """Note that Redis holds all of these partitions up to where the log ended when it was connected to."""
+        ...
+
     def apply(self, target: Target, parts: Mapping[int, Sequence[Update]]) -> dict[int, MergeCounts]:
         """Apply each partition's updates in the order of the log; return what became of each one's.
 
@@ -88,6 +98,7 @@ class MergeHandler:
         self._targets: tuple[Target, ...] = ()
         self._reader = UpdateReader()
         self._next: dict[int, int] = {}
+        self._behind: dict[int, int] = {}
         self._appended: dict[int, list[int]] = {}
 
     def begin(self) -> Mapping[int, int] | None:
@@ -101,8 +112,10 @@ class MergeHandler:
             return None
         self._reader = UpdateReader(target.definition for target in self._targets)
         self._next = dict(self._store.positions(self._epochs))
+        self._behind = dict(self._store.ends())
         self._measures.begun(self._next)
-        self._log.info("merge worker begins", epochs=self._epochs, positions=self._next)
+        self._log.info("merge worker begins", epochs=self._epochs, positions=self._next, ends=self._behind)
+        self._note_caught_up()
         return self._next
 
     def is_current(self) -> bool:
@@ -137,7 +150,15 @@ class MergeHandler:
         self._store.keep(self._epochs, positions)
         passed("merge.after_keep")
         self._next.update(positions)
+        self._note_caught_up()
         self._measures.done(self._appended, positions, self._lag(self._next))
+
+    def _note_caught_up(self) -> None:
+        """Say which partitions are applied up to where the log ended at the begin: nothing that was read before is missing."""
+        reached = [partition for partition, end in self._behind.items() if self._next.get(partition, 0) >= end]
+        if reached:
+            self._store.caught_up(self._epochs, reached)
+            self._behind = {partition: end for partition, end in self._behind.items() if partition not in reached}
 
     def _name_late(self, target: Target, updates: Sequence[Update]) -> None:
         """Say which records appeared in periods that a view had closed; until the next view their entities' answers lack them."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from lambda_core.errors import StoreError
+from lambda_core.repositories.caught_up import CaughtUp
 from lambda_core.repositories.merge_store import MergeCounts, MergeStore
 from lambda_core.repositories.store import answering, shard_slots
 from lambda_core.views.pointer import Pointer, Published
@@ -84,6 +85,15 @@ class RedisTarget:
         """Keep the next offsets, for each epoch."""
         for epoch in epochs:
             self._positions.keep(self._redis, epoch, positions)
+
+    def ends(self) -> dict[int, int]:
+        """Return where the log ends now, for each partition that this worker reads."""
+        return self._positions.ends()
+
+    def caught_up(self, epochs: Sequence[str], partitions: Sequence[int]) -> None:
+        """Note it over this connection, which ends with the process of Redis that it is true of."""
+        for epoch in epochs:
+            CaughtUp(self._redis, self._positions.keys).note(epoch, partitions)
 
     @property
     def _redis(self) -> redis.Redis:

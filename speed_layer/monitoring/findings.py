@@ -66,6 +66,11 @@ def _of_view(status: Status) -> Iterator[str]:
             f"view: expected Redis to hold epoch {status.epoch}, found its mark missing: it was emptied or went back in time; "
             "publish again: mainstem batch run publishing"
         )
+    elif not status.caught_up:
+        yield (
+            f"view: expected epoch {status.epoch} to have all updates again since Redis was started again, found some missing, "
+            "so nothing is merged; wait for the merge workers, or start those that are missing: mainstem merge"
+        )
 
 
 def _missing(context: RunContext, status: Status) -> Iterator[str]:

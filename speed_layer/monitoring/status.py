@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, TypeVar
 import msgspec
 
 from lambda_core.errors import PositionError, StoreError
+from lambda_core.repositories.caught_up import CaughtUp
+from lambda_core.repositories.marks import marks_of
 from lambda_core.repositories.pointers import PointerRepository
-from lambda_core.repositories.store import answering
 from lambda_core.schemas.messages import QUARANTINE, REQUESTS, UPDATES, topic
 from speed_layer.monitoring.figures import FiguresStore, Heard, PartitionFigures
 from speed_layer.monitoring.findings import findings
@@ -54,7 +55,8 @@ class Status(msgspec.Struct, frozen=True):
 
     Attributes:
         generation, epoch: of the current view; None while none is published.
-        held: whether Redis holds the epoch in full. rows: see `standing`.
+        held: whether Redis holds the epoch in full. caught_up: whether it has, if it was started again, all updates again.
+        rows: see `standing`.
         quarantine_whole: whether all quarantined records were counted; else there are more.
         findings: sentences about what stands still or is missing, each with what to do.
     """
@@ -64,6 +66,7 @@ class Status(msgspec.Struct, frozen=True):
     generation: str | None = None
     epoch: str | None = None
     held: bool = False
+    caught_up: bool = True
     processes: list[Process] = []
     rows: list[Row] = []
     quarantine_whole: bool = True
@@ -92,6 +95,7 @@ def speed_status(context: RunContext, ground: Ground | None = None) -> Status:
         generation=pointer.current.generation if pointer else None,
         epoch=pointer.current.epoch if pointer else None,
         held=pointer is not None and bool(asked.of_redis(lambda: asked.is_held(pointer))),
+        caught_up=pointer is None or bool(asked.of_redis(lambda: asked.is_caught_up(pointer))),
         processes=[_process(one) for one in heard],
         rows=rows,
         quarantine_whole=tally.whole,
@@ -141,8 +145,10 @@ class _Asking:
         return PointerRepository(self.redis, self.context.keys).get()
 
     def is_held(self, pointer: Pointer) -> bool:
-        with answering(self.redis):
-            return bool(self.redis.sismember(self.context.keys.mark, pointer.current.epoch))
+        return marks_of(self.redis, self.context.keys).holds(pointer.current.epoch, pointer.current.generation)
+
+    def is_caught_up(self, pointer: Pointer) -> bool:
+        return CaughtUp(self.redis, self.context.keys).holds(pointer.current.epoch)
 
     def tally(self, heard: list[Heard]) -> Tally:
         """Return what is quarantined: what the queries' process counted, and what has come since."""

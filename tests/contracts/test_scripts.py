@@ -8,16 +8,18 @@ import redis
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lambda_core.clock import FixedClock
 from lambda_core.features.windows import DAY_MS
 from lambda_core.views.packing import pack
 from lambda_core.views.pointer import Published
 from lambda_core.views.reading import read_group
-from lambda_core.views.script import LATE, MERGE, READ, RELEASE, ScriptCall, Scripts, seen_fields
+from lambda_core.views.script import CAUGHT_UP, LATE, MERGE, READ, RELEASE, ScriptCall, Scripts, seen_fields
 from lambda_core.views.speed import SpeedHash
 from tests.contracts.conftest import new_keys
 from tests.laws.oracle import Event
 from tests.laws.profiles import examples
 from tests.laws.worlds import DUPLICATE_HORIZON_MS, PERIOD_MS, definition, update_of
+from tests.simulation.store import Rules, Server
 
 EPOCH = "d.0"
 DEFINITION = definition(ring=2)
@@ -230,3 +232,24 @@ def test_two_workers_that_replay_as_they_like_leave_what_one_pass_leaves(store, 
             answers.append((hashes, read_group(GROUP, "e", None, hashes, t_ms)))
         assert answers[0] == answers[1]
         assert all(first < second for first, second in pairwise(int(period) for period, _ in periods))
+
+
+@given(steps=st.lists(st.tuples(st.sampled_from(["begin", "note", "ask"]), st.sets(st.integers(0, 2)), st.booleans())))
+@examples(30)
+def test_what_is_noted_of_a_process_is_what_the_simulated_redis_notes(store, steps):
+    client, keys = redis.Redis.from_url(store.url), new_keys()
+    key, script = keys.caught_up(EPOCH), client.register_script(CAUGHT_UP)
+    server = Server(FixedClock(0), DEFINITION, Rules())
+    process = client.info("server")["run_id"].encode()
+    for what, partitions, is_restarted in steps:
+        named = sorted(partitions) if what != "ask" else []
+        if is_restarted:  # all that was noted is another process's
+            server.restart(0)
+            for partition in client.hkeys(key):
+                client.hset(key, partition, "before")
+        assert script(keys=[key], args=[what, *named]) == server.caught_up(key, what, *named)
+        noted = server.get(key) or {}
+        assert {int(one) for one, run in client.hgetall(key).items() if run == process} == {
+            one for one, run in noted.items() if run == f"run{server.run}"
+        }
+    client.close()

@@ -57,6 +57,23 @@ def judge_answers(found: Judgement, oracle: Oracle, answers: Iterable[Mapping[st
     found.figures[name] = {**figures, "entities": len(entities), "generations": len(views)}
 
 
+def judge_continuity(found: Judgement, answers: Iterable[Mapping[str, Any]]) -> None:
+    """See that what a merged answer has once said is in every later one of its view, whatever Redis lost in between.
+
+    Args:
+        answers: in the order in which one reader got them.
+    """
+    said: dict[tuple[str, str, str], dict[str, int]] = {}
+    for answer in answers:
+        for name, group in answer["groups"].items() if answer["source"] == "merged" else ():
+            before = said.setdefault((answer["generation"], name, group["entity"]), {})
+            if any(group["positions"].get(partition, -1) < offset for partition, offset in before.items()):
+                found.mistake(
+                    "answers that went back", f"{name} {group['entity']}: {before}, then {group['positions']}"
+                )
+            before.update(group["positions"])
+
+
 def judge_scores(
     found: Judgement,
     oracle: Oracle,

@@ -2,8 +2,8 @@
 
 1. Emptied: no answer is `merged` until a view was published anew; readiness is red; the worker stops applying. An operator
    deploys the model again and publishes, which makes a new epoch; the worker fills it from the log.
-2. Put back: what Redis holds is all that it held at an earlier moment, and says so: answers name older positions, each of
-   them exact, until the worker, which goes back to the positions kept there, has caught up from the log.
+2. Put back: what Redis holds is all that it held at an earlier moment. No answer is `merged`, and readiness is red, until
+   the worker, which goes back to the positions kept there, has caught up from the log; nobody has to do anything.
 """
 
 from __future__ import annotations
@@ -16,17 +16,22 @@ from contextlib import suppress
 from threading import Event, Thread
 from typing import TYPE_CHECKING, Self
 
+import msgspec
 import redis
 
 from lambda_core.errors import MainstemError
+from tests.crash.judging import judge_continuity
 from tests.crash.model import deploy
 from tests.crash.reading import ask, serving_client
 from tests.crash.sales import T0_MS
 
 if TYPE_CHECKING:
+    from lambda_core.schemas.messages import Answer
     from serving_layer.client import ServingClient
     from tests.crash.world import World
 
+ASKED = 100
+"""So many customers are asked for before a loss, and again and again after it."""
 NOTICED_S = 5.0
 REBUILT_S = 180.0
 
@@ -97,16 +102,16 @@ class Losses:
         client.refresh()
         worker = next(one for one in self._world.system.processes.values() if one.name[:5] == "merge" and one.wanted)
         told = worker.log.stat().st_size
+        answers = [self._ask(client, number) for number in range(ASKED)]
         with Growth(self._store.url) as growth:
             lose()
             lost = deploy_at = time.monotonic()
             moments: dict[str, float] = {}
-            sources: Counter[str] = Counter()
             while "serving again" not in moments:
                 if time.monotonic() > lost + REBUILT_S:
                     self._found.mistake("not rebuilt", how)
                     break
-                self._look(client, moments, sources, before if is_gone else None)
+                self._look(client, moments, answers, before if is_gone else None)
                 said = worker.log.read_bytes()[told:]
                 if b"merge worker waits" in said or b"worker waits for its servers" in said:
                     moments.setdefault("noticed by the worker", time.monotonic())
@@ -118,24 +123,30 @@ class Losses:
                 time.sleep(0.02)
         client.close()
         seconds = {name: round(moment - lost, 2) for name, moment in moments.items()}
-        for who in ("readiness red", "noticed by readers", "noticed by the worker") if is_gone else ():
+        for who in ("readiness red", "noticed by readers", "noticed by the worker"):
             if seconds.get(who, REBUILT_S) > NOTICED_S:
                 self._found.mistake("losses noticed late", f"{how}: {who} after {seconds.get(who)} s")
+        judge_continuity(self._found, map(msgspec.to_builtins, answers))
+        sources = Counter(answer.source for answer in answers[ASKED:])
         figures = {**seconds, **{f"answers {source}": count for source, count in sources.items()}}
         self._found.figures[how] = {**figures, "keys": growth.seen[-1][1], "keys a second": growth.fastest()}
         self._world.run.tell(f"Redis {how}: {self._found.figures[how]}")
 
-    def _look(self, client: ServingClient, moments: dict[str, float], sources: Counter[str], lost: str | None) -> None:
+    def _look(self, client: ServingClient, moments: dict[str, float], answers: list[Answer], lost: str | None) -> None:
         """Ask once; an answer that is merged from the generation that was lost is a mistake."""
         if client.current.unready():
             moments.setdefault("readiness red", time.monotonic())
         with suppress(MainstemError):
-            answer = ask(client, f"c|{sources.total() % 100}", "shop 0", T0_MS)
-            sources[answer.source] += 1
+            answer = self._ask(client, len(answers) % ASKED)
+            answers.append(answer)
             if answer.source != "merged":
                 moments.setdefault("noticed by readers", time.monotonic())
             elif answer.generation == lost:
                 self._found.mistake("answers merged from what was lost", str(answer.generation))
+
+    @staticmethod
+    def _ask(client: ServingClient, number: int) -> Answer:
+        return ask(client, f"c|{number}", "shop 0", T0_MS)
 
     def _generation(self) -> str | None:
         return self._world.generation()

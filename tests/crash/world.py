@@ -25,7 +25,15 @@ from lambda_core.schemas.messages import QUARANTINE, SCORES, UPDATES, topic
 from lambda_core.views.keyspace import Keyspace
 from speed_layer.checkpoint import QUERY
 from tests.crash import project
-from tests.crash.judging import Judgement, judge_answers, judge_prepared, judge_quarantine, judge_raw, judge_scores
+from tests.crash.judging import (
+    Judgement,
+    judge_answers,
+    judge_continuity,
+    judge_prepared,
+    judge_quarantine,
+    judge_raw,
+    judge_scores,
+)
 from tests.crash.losses import Losses
 from tests.crash.oracle import Oracle
 from tests.crash.plan import JOIN, LEAVE, Plan, Step
@@ -159,6 +167,8 @@ class World:
         oracle = Oracle(records, project.RULES)
         with (self.run.folder / "answers.jsonl").open("rb") as lines:
             judge_answers(found, oracle, (orjson.loads(line)["answer"] for line in lines), "answers")
+            lines.seek(0)
+            judge_continuity(found, (orjson.loads(line)["answer"] for line in lines))
         messages = [value for *_, value in read(kafka, topic(project.NAME, SCORES))]
         scores = judge_scores(found, oracle, records, messages, self._standing())
         for killed_s in (wall for name, wall in self.run.killed if name == "score"):

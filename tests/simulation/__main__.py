@@ -18,7 +18,7 @@ from tests.simulation.shards import ShardedWorld, few_slots
 from tests.simulation.world import World, simulated
 
 CHUNK = 100
-MOST = 3_000
+MOST = 5_000
 """How many seeds a mutant may survive before it counts as not found."""
 
 

@@ -14,6 +14,7 @@ from unittest.mock import patch
 import msgspec
 
 from batch_layer.publishing.retiring import retire
+from lambda_core.repositories.caught_up import CaughtUp
 from lambda_core.repositories.memory_topics import MemoryTopics
 from lambda_core.repositories.pointers import PointerRepository
 from lambda_core.repositories.view_store import ViewStore
@@ -27,7 +28,7 @@ from speed_layer.positions import Positions
 from speed_layer.worker import Worker
 from tests.laws.oracle import Event
 from tests.laws.worlds import row_of
-from tests.simulation.store import Client, Rules
+from tests.simulation.store import Client, Rules, Server
 from tests.simulation.world import ALLOWANCE_MS, PERIOD_MS, World, definition
 
 if TYPE_CHECKING:
@@ -97,6 +98,36 @@ def late_records_are_not_noted() -> Iterator[type[World]]:
         notes_late = False
 
     yield _with_rules(Silent)
+
+
+@_mutant
+def readers_trust_a_redis_that_was_started_again() -> Iterator[type[World]]:
+    with patch.object(Server, "caught_up", lambda *_: 1):
+        yield World
+
+
+@_mutant
+def caught_up_before_the_log_is_read() -> Iterator[type[World]]:
+    with patch.object(RedisTarget, "ends", lambda self: dict.fromkeys(Positions.ends(self._positions), 0)):
+        yield World
+
+
+@_mutant
+def caught_up_to_where_the_log_once_ended() -> Iterator[type[World]]:
+    ends = RedisTarget.ends
+
+    def first(self: RedisTarget) -> dict[int, int]:
+        self._once = getattr(self, "_once", None) or ends(self)  # type: ignore[attr-defined]
+        return dict(self._once)  # type: ignore[attr-defined]
+
+    with patch.object(RedisTarget, "ends", first):
+        yield World
+
+
+@_mutant
+def a_new_epoch_notes_no_process() -> Iterator[type[World]]:
+    with patch.object(CaughtUp, "begin", lambda *_: None):
+        yield World
 
 
 # --- the updates -------------------------------------------------------------------------------------------------

@@ -16,7 +16,7 @@ import msgspec
 import redis
 
 from lambda_core.schemas.messages import Update
-from lambda_core.views.script import LATE, MERGE, READ, RELEASE
+from lambda_core.views.script import CAUGHT_UP, LATE, MERGE, READ, RELEASE
 from lambda_core.views.speed import SeenKeys, SpeedHash
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from lambda_core.clock import FixedClock
     from lambda_core.features.definition import Definition
 
-_WRITES = {"set", "mset", "sadd", "srem", "smove", "flip", "merge", "late", "release", "expire", "flushall"}
+_WRITES = {"set", "mset", "sadd", "srem", "smove", "flip", "merge", "late", "release", "expire", "flushall", "hset"}
 
 
 class Server:
@@ -101,6 +101,9 @@ class Server:
     def smembers(self, key: str) -> set[bytes]:
         return set(self._at(key) or ())
 
+    def hset(self, key: str, values: dict[int, str]) -> None:
+        self._or_new(key, dict).update(values)
+
     def ttl(self, key: str) -> int:
         if self._at(key) is None:
             return -2
@@ -170,6 +173,14 @@ class Server:
             noted[name.encode()] = max(offset, noted.get(name.encode(), -1))
         return len(pairs) // 2
 
+    def caught_up(self, key: str, what: str, *partitions: int) -> int:
+        """Note the process for partitions, and tell whether it is everyone's: `caught_up.lua`. The log says which it was."""
+        noted, process = self._at(key) or {}, f"run{self.run}"
+        new = {one: process for one in partitions if what == "note" or one not in noted}
+        if new:
+            self.do("hset", key, new)
+        return int(all(one == process for one in (noted | new).values()))
+
     def _note(self, key: str, period: int, updates: list[Update]) -> None:
         if updates and self.rules.notes_late:
             self.late(key, *(part for one in updates for part in (f"{one.partition}:{period}", one.offset)))
@@ -237,7 +248,9 @@ def _sha(text: str) -> str:
     return sha1(text.encode(), usedforsecurity=False).hexdigest()
 
 
-_SCRIPTS = {_sha(MERGE): "merge", _sha(READ): "read", _sha(LATE): "late", _sha(RELEASE): "release"}
+_SCRIPTS = {_sha(MERGE): "merge", _sha(READ): "read", _sha(LATE): "late", _sha(RELEASE): "release"} | {
+    _sha(CAUGHT_UP): "caught_up"
+}
 
 
 class Client:

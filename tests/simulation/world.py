@@ -28,7 +28,7 @@ from batch_layer.publishing.publish import publish
 from batch_layer.publishing.revert import revert
 from lambda_core.clock import FixedClock
 from lambda_core.config.project import Project
-from lambda_core.errors import EpochError, GuardError, PointerMovedError, ServerError
+from lambda_core.errors import BehindError, EpochError, GuardError, PointerMovedError, ServerError
 from lambda_core.features.definition import Definition, FeatureGroup, compile_definition
 from lambda_core.repositories.store import answering, shard_slots
 from lambda_core.repositories.view_store import ViewStore
@@ -225,6 +225,7 @@ class World:
         self.story: list[str] | None = [] if tell else None
         self.quiet = False
         self._busy: list[str] = []
+        self._said: dict[tuple[str, str], dict[int, int]] = {}
         self._trouble = self.draw.choice([0.0, 0.01, 0.03])
         self._turns = self.draw.choice([0.0, 0.1, 0.3])
         self._wrong_clocks = self.draw.choice([0.0, 0.05, 0.2])
@@ -419,7 +420,8 @@ class World:
         try:
             found = self.reader.read([key])
         except ServerError as error:
-            if not isinstance(error, EpochError):
+            self.seen["behind"] += isinstance(error, BehindError)
+            if not isinstance(error, EpochError | BehindError):
                 self.reader = self.new_reader()
             raise
         view = found.pointer.current
@@ -451,9 +453,19 @@ class World:
                 )
         if reading.provenance.edge != edge:
             raise AssertionError(f"{entity} at {t_ms}: expected edge to be {edge}, found {reading.provenance.edge}")
+        self._goes_on(view.generation, entity, positions)
         self.seen["answers"] += 1
         self.seen["on the edge"] += edge
         return positions
+
+    def _goes_on(self, generation: str, entity: str, positions: dict[int, int]) -> None:
+        """Whatever Redis lost in between: what an answer has once said is in every later one."""
+        said = self._said.setdefault((generation, entity), {})
+        if any(positions.get(partition, -1) < offset for partition, offset in said.items()):
+            raise AssertionError(
+                f"{entity} under {generation}: expected positions of {said} at least, found {positions}"
+            )
+        said.update(positions)
 
     def counted_all(self) -> list[Event]:
         return oracle.without_duplicates([event for log in self.events for event in log], DUPLICATE_HORIZON_MS)

@@ -10,6 +10,7 @@ import pytest
 
 from lambda_core.clock import FixedClock
 from lambda_core.errors import ConfigError, EpochError, SchemaError, StoreError
+from lambda_core.repositories.caught_up import CaughtUp
 from lambda_core.repositories.record_store import DefinitionStore
 from lambda_core.repositories.store import client_of
 from serving_layer.client import ServingClient
@@ -101,6 +102,27 @@ def test_without_the_mark_the_batch_view_answers_and_says_so(shop, serving):
     assert answer.source == "batch_only"
     assert answer.values == merged.values
     assert any("mark of epoch" in reason for reason in serving.current.unready())
+
+
+def test_a_redis_that_was_started_again_is_not_ready_and_answers_of_batch_until_the_workers_caught_up(
+    own_store, new_shop, definition
+):
+    client = client_of(own_store.address, answer_seconds(definition.project))
+    shop, caught_up = new_shop(client), CaughtUp(client, new_shop(client).keys)
+    caught_up.begin(shop.epoch, [0])
+    shop.publish(shop.events(1, 20, START), FAR)
+    shop.model("7", 0.5)
+    serving = ServingClient(definition.project, definition, client, FixedClock(START + 60_000))
+    assert (serving.current.unready(), serving.features("checkout", ANN).source) == ([], "merged")
+    own_store.kill()
+    own_store.start()
+    own_store.wait_ready()
+
+    assert ["catching up" in reason for reason in serving.current.unready()] == [True]
+    assert serving.features("checkout", ANN).source == "batch_only"
+    caught_up.note(shop.epoch, [0])
+    assert (serving.current.unready(), serving.features("checkout", ANN).source) == ([], "merged")
+    serving.close()
 
 
 def test_when_redis_ends_the_batch_values_read_last_answer_and_then_the_default(own_store, new_shop, definition):

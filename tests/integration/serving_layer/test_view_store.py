@@ -7,7 +7,8 @@ import threading
 
 import pytest
 
-from lambda_core.errors import EpochError, GuardError, StoreError
+from lambda_core.errors import BehindError, EpochError, GuardError, StoreError
+from lambda_core.repositories.caught_up import CaughtUp
 from lambda_core.repositories.store import connect
 from lambda_core.repositories.view_store import ViewStore
 from lambda_core.views.answering import Answerer, Question
@@ -113,6 +114,29 @@ def test_a_server_that_forgot_its_scripts_answers_all_the_same(shop):
     shop.client.script_flush()
 
     assert views.read([("by_all", "all")]) == before
+
+
+def test_a_redis_that_was_started_again_answers_merged_once_all_partitions_have_caught_up(own_store, keys, new_shop):
+    client = connect(own_store.address)
+    shop, caught_up = new_shop(client), CaughtUp(client, keys)
+    caught_up.begin(shop.epoch, [0, 1])
+    shop.publish(shop.events(1, 20, START), FAR)
+    views, wanted = ViewStore(client, keys), [("by_all", "all")]
+    before = views.read(wanted)
+    own_store.kill()
+    own_store.start()
+    own_store.wait_ready()
+
+    for caught in ([], [1]):
+        caught_up.note(shop.epoch, caught)
+        caught_up.begin(shop.epoch, [0, 1])  # an epoch that goes on is no new one
+        assert not views.is_caught_up(before.pointer.current)
+        with pytest.raises(BehindError, match=r"was started again: .*mainstem speed status"):
+            views.read(wanted)
+    assert views.read_batch(wanted).entities[wanted[0]].batch is not None
+    caught_up.note(shop.epoch, [0])
+    client.script_flush()
+    assert views.read(wanted) == before
 
 
 def test_what_is_no_hash_is_an_error_and_no_answer(shop):

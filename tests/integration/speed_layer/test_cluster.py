@@ -13,7 +13,7 @@ import pytest
 from many_entities import ENTITIES, LOG, PARTITIONS, Many, Running, events_of, unseen_measures
 
 from batch_layer.publishing.revert import revert
-from lambda_core.errors import EpochError, GuardError, ServerError, StoreError
+from lambda_core.errors import BehindError, EpochError, GuardError, ServerError, StoreError
 from lambda_core.repositories.marks import marks_of
 from lambda_core.repositories.pointers import PointerRepository
 from lambda_core.repositories.store import connect, servers_of
@@ -179,7 +179,7 @@ def own_cluster(tmp_path) -> Iterator[StoreCluster]:
         servers.stop()
 
 
-def test_a_shard_that_went_back_in_time_alone_is_noticed_or_caught_up_with(own_cluster, store, broker):
+def test_a_shard_that_went_back_in_time_alone_is_noticed_and_caught_up_with_or_replaced(own_cluster, store, broker):
     events, name = events_of(6, 900), new_name()
     one, three = Many(name, broker.address, store.url), Many(name, broker.address, own_cluster.address)
     workers = [Drained(one), Drained(three)]
@@ -213,6 +213,8 @@ def test_a_shard_that_went_back_in_time_alone_is_noticed_or_caught_up_with(own_c
 
     goes_back_to(after_view)
     assert three.positions() == reached
+    with pytest.raises(BehindError, match="was started again"):
+        read(three, lost)
     workers[1].drain()
     assert three.answers() == one.answers()
 

@@ -312,6 +312,7 @@ def test_a_worker_that_waits_says_for_what():
 def test_a_missing_view_and_a_lost_epoch_are_told_with_what_to_do():
     assert "run: mainstem batch run publishing" in only(epoch=None, rows=[])
     assert "expected Redis to hold epoch e.0" in only(held=False)
+    assert "to have all updates again since Redis was started again" in only(caught_up=False)
 
 
 def test_a_partition_that_nobody_reads_is_told():

@@ -170,6 +170,9 @@ class Kept:
     def positions(self, epochs):
         return {0: 0, 1: 0}
 
+    def ends(self):
+        return {}
+
     def apply(self, target, parts):
         self.applied += [(partition, one.offset) for partition, updates in parts.items() for one in updates]
         return {partition: MergeCounts(applied=len(updates)) for partition, updates in parts.items()}

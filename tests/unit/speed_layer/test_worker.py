@@ -79,6 +79,8 @@ class ForgetfulStore:
         self.fence = {}
         self.rows = []
         self.kept = {}
+        self.end = 0
+        self.noted = []
         self.broken = False
         self.fail_next = []
 
@@ -91,6 +93,13 @@ class ForgetfulStore:
 
     def positions(self, epochs):
         return {0: min(self.kept.get(epoch, 0) for epoch in epochs)}
+
+    def ends(self):
+        return {0: self.end}
+
+    def caught_up(self, epochs, partitions):
+        self._may_fail("note")
+        self.noted.append((tuple(epochs), tuple(partitions), max(self.fence.values(), default=-1) + 1))
 
     def apply(self, target, parts):
         self._may_fail("apply")
@@ -175,6 +184,34 @@ def test_a_redis_that_went_back_in_time_is_given_again_what_it_lost_before_anyth
     drain(worker)
     assert [row[1] for row in store.rows] == list(range(9))
     assert log.seeks == [0, 2]
+
+
+def test_readers_are_told_of_a_redis_that_went_back_once_the_log_is_applied_up_to_where_it_ended_at_the_begin():
+    store, log = ForgetfulStore(), MemoryLog([update(o) for o in range(6)])
+    store.end = 5
+    worker, _, _ = worker_of(log, store)
+    worker.step()
+    assert store.noted == []
+    drain(worker)
+    assert store.noted == [(("e.0",), (0,), 6)]
+    store.goes_back_to(2)
+    store.end = 6
+    with pytest.raises(StoreError):
+        worker.step()
+    worker.step()
+    assert len(store.noted) == 1
+    drain(worker)
+    assert store.noted[1:] == [(("e.0",), (0,), 6)]
+
+
+def test_a_worker_that_could_not_note_that_it_caught_up_notes_it_when_it_begins_again():
+    store, log = ForgetfulStore(), MemoryLog([update(0)])
+    store.end, store.fail_next = 1, [("note", StoreError("away"))]
+    worker, _, _ = worker_of(log, store)
+    with pytest.raises(StoreError):
+        worker.step()
+    drain(worker)
+    assert [note[1] for note in store.noted] == [(0,)]
 
 
 def test_nothing_is_applied_while_the_epoch_is_missing_and_all_of_it_afterwards():

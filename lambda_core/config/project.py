@@ -9,11 +9,14 @@ from typing import Any, Literal
 from pydantic import Field
 
 from lambda_core.config.blocks import WindowedAggregations
+from lambda_core.config.chain import Chain, Schedule
+from lambda_core.config.origins import Files
 from lambda_core.config.section import Milliseconds, Name, Section
-from lambda_core.config.sources import Column, Derived, Expectation, Files, Lookup, RowRule, Source
+from lambda_core.config.sources import Column, Derived, Expectation, Lookup, RowRule, Source
 from lambda_core.features.windows import HOUR_MS, MINUTE_MS
 
 __all__ = [
+    "Chain",
     "Choice",
     "Column",
     "Derived",
@@ -32,6 +35,7 @@ __all__ = [
     "RequestFeature",
     "RowRule",
     "Rung",
+    "Schedule",
     "Section",
     "Serving",
     "Source",
@@ -187,3 +191,5 @@ class Project(Section):
     labels: dict[Name, Label] = {}
     models: dict[Name, Model] = {}
     serving: Serving = Serving()
+    chain: Chain = Chain()
+    schedules: dict[Name, Schedule] = {}

@@ -47,18 +47,17 @@ class JdbcRows:
         column, place = self._declared.ascending, self._declared.table or "query"
         with self._answering(request):
             rows = self._read(request, self._what)
-            if column is None or request.full:
-                cursor = None if column is None else self._bounds(request, rows, column)[1]
-                identity = content_id("jdbc", self._what, "whole", request.source)
-                yield self._batch(rows, place, identity, cursor, whole=True)
+            if column is None:
+                yield self._batch(rows, place, content_id("jdbc", self._what, "whole"), None, whole=True)
                 return
-            since = request.since(place)
+            since = None if request.full else request.since(place)
             least, greatest = self._bounds(request, rows, column)
             if greatest is None or greatest == since:
                 return
+            # Bounded in any case: a row that comes meanwhile is the next batch's, whose cursor begins at this bound.
             bounded = self._between(request, rows, column, (since, least, greatest))
             identity = content_id("jdbc", self._what, column, since, greatest)
-            yield self._batch(bounded, place, identity, greatest)
+            yield self._batch(bounded, place, identity, greatest, whole=request.full)
 
     def _batch(self, rows: DataFrame, place: str, content: str, cursor: str | None, *, whole: bool = False) -> Batch:
         return Batch(content, place, shape(rows.schema), lambda: as_records(rows), cursor=cursor, whole=whole)

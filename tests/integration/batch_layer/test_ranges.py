@@ -1,4 +1,4 @@
-"""A topic in ranges: parts that cover each offset once, and refusals where positions mean nothing."""
+"""A topic in ranges, beside the speed layer's raw writer: each position once, whoever brings it."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from lambda_core.config.environment import Environment
 from lambda_core.config.project import Project
 from lambda_core.errors import PositionError
 from lambda_core.repositories.log import KafkaTopics, producer
+from lambda_core.repositories.raw_log import RawLog, log_rows
 
 
 @pytest.fixture
@@ -46,6 +47,39 @@ def send(context, *values):
 
 def topic_of(context):
     return context.project.sources["orders"].topic
+
+
+def raw(context):
+    rows = context.tables.read("raw_orders").collect()
+    return sorted((row["partition"], row["offset"], bytes(row["value"])) for row in rows)
+
+
+def written_by_the_stream(context, log, batch, begin):
+    """What the raw writer of the speed layer does with a batch of all records of the topic from an offset on."""
+    frame = context.spark.read.format("kafka").options(
+        **{"kafka.bootstrap.servers": context.environment.kafka, "subscribe": topic_of(context)}
+    )
+    records = frame.load().selectExpr("value", "`partition`", "`offset`", "unix_millis(timestamp) as append_time_ms")
+    records = records.where(f"`offset` >= {begin}")
+    log.append(log_rows(records, topic_of(context), f"log-{batch}", 7), ("writer", batch))
+
+
+def test_ranges_and_the_stream_bring_each_position_once_in_any_order(context):
+    send(context, b"a", b"\xff{", b"c")
+    first, nothing = ingest(context), ingest(context)
+    log = RawLog(context, "orders")
+    written_by_the_stream(context, log, 0, begin=0)
+    send(context, b"d")
+    written_by_the_stream(context, log, 1, begin=3)
+    send(context, b"e")
+    last, whole = ingest(context), ingest(context, full=True)
+
+    assert raw(context) == [(p, n, value) for p in (0, 1) for n, value in enumerate([b"a", b"\xff{", b"c", b"d", b"e"])]
+    assert [report.rows for report in first.batches] == [4, 2]
+    assert (nothing.batches, last.rows_added, whole.rows_added) == ((), 2, 0)
+    row = context.tables.read("raw_orders").where("batch_id like 'orders-%'").first()
+    assert (row["origin"], row["format"], row["place"]) == ("log", "json", topic_of(context))
+    assert row["append_time_ms"] > 1_700_000_000_000
 
 
 def test_a_topic_that_was_made_again_is_refused_since_its_positions_mean_other_records(context):

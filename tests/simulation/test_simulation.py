@@ -16,8 +16,8 @@ RARE = {
     "caught_up_to_where_the_log_once_ended": 200,
     "readers_trust_a_redis_that_was_started_again": 160,
     "an_epoch_is_used_again": 140,
-    "positions_lie_on_one_shard": 190,
-    "a_read_asks_for_the_epoch_alone": 140,
+    "positions_lie_on_one_shard": 70,
+    "a_read_asks_for_the_epoch_alone": 1_100,
     "a_read_asks_for_no_mark": 60,
 }
 """Mistakes that few seeds find, and from which seed on to look for them."""

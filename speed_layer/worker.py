@@ -73,7 +73,7 @@ class Worker:
     def __init__(self, log: RecordLog, handler: Handler, max_batch: int) -> None:
         self._log = log
         self._handler = handler
-        self._max_batch = max_batch
+        self.max_batch = max_batch
         self._begun = False
 
     def step(self) -> int | None:
@@ -81,7 +81,7 @@ class Worker:
         begun, self._begun = self._begun, False  # until all of it is done: whatever happens in between begins again
         if not begun and not self._begin():
             return None
-        records = self._log.poll(self._max_batch, POLL_S)
+        records = self._log.poll(self.max_batch, POLL_S)
         if not self._handler.is_current():
             return 0
         if records:

@@ -97,4 +97,6 @@ class Broker(Server):
 def _java() -> list[str]:
     logging = Path(__file__).with_name("log4j2.properties")
     class_path = ":".join(str(path) for path in jars.class_path("broker"))
-    return [jars.java(), *JVM, f"-Dlog4j2.configurationFile={logging}", "-cp", class_path]
+    archive = jars.FOLDER / "broker.jsa"
+    kept = [f"-XX:SharedArchiveFile={archive}", "-Xlog:cds=off", "-Xlog:cds+dynamic=off"] if archive.exists() else []
+    return [jars.java(), *JVM, *kept, f"-Dlog4j2.configurationFile={logging}", "-cp", class_path]

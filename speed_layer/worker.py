@@ -11,8 +11,7 @@ The loop knows neither Kafka nor Redis; it is given a log and a handler.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import tenacity
 
@@ -26,8 +25,7 @@ POLL_S = 0.2
 WAIT_S = 0.5
 
 
-@dataclass(frozen=True)
-class Record:
+class Record(NamedTuple):
     """One record of a topic of the project's own, with its position there."""
 
     partition: int

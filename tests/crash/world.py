@@ -43,7 +43,7 @@ from tests.crash.sales import SHOPS
 from tests.crash.sending import Sender, placed, read
 from tests.crash.system import ROOT, Process, System
 
-BACK_S, DRAINED_S, POINTS_S = 180.0, 120.0, 600.0
+BACK_S, DRAINED_S, POINTS_S, VIEWS_S = 180.0, 300.0, 900.0, 900.0
 QUERIES_RUN = "queries run"
 """What the speed layer logs once its queries take records."""
 
@@ -125,8 +125,7 @@ class World:
                         self._step(step, f"{number} of {len(self.run.plan.steps)}")
                 self._await_points()
                 if publisher is not None:
-                    self.await_(f"{wanted} views published", lambda: len(publisher.done) >= wanted)
-                    self.run.found.figures["views published"] = len(publisher.done)
+                    self._await_views(publisher, wanted)
                 if self.run.settings.losses:
                     self._drain("after the kills")
                     self.sender.go_on()
@@ -266,6 +265,13 @@ class World:
             time.sleep(0.1)
         for point in sorted(left()):
             self.run.found.mistake("fail points not passed", point)
+
+    def _await_views(self, publisher: Publisher, wanted: int) -> None:
+        try:
+            self.await_(f"{wanted} views published", lambda: len(publisher.done) >= wanted, VIEWS_S)
+        except CrashError as error:
+            self.run.found.mistake("views not published", str(error))
+        self.run.found.figures["views published"] = len(publisher.done)
 
     def _drain(self, when: str) -> None:
         """Pause, and wait until every record is in raw, every score sent, and every entity's answer holds everything."""

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from pyspark.sql import functions as F  # noqa: N812 - as Spark's own documentation names it
 
-from batch_layer.modelling import labelled_rows, recorded_split
+from batch_layer.modelling import labelled_rows
+from batch_layer.recorded_split import recorded_split
 from batch_layer.training.fitting import Plan, fit_partition
 from lambda_core.errors import DataError
 from lambda_core.schemas import tables

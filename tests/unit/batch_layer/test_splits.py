@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+import inspect
 import itertools
+import re
+from pathlib import Path
 
 import pytest
-from hypothesis import given
+import yaml
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import TypeAdapter
 
 from batch_layer.recorded_split import part_hash
 from batch_layer.segregation import STRATEGIES
 from batch_layer.segregation.drawing import lot
 from batch_layer.segregation.evenness import SplitCount, unevenness
 from batch_layer.segregation.leaks import Span
+from batch_layer.selection import STRATEGIES as SELECTIONS
+from lambda_core.config.modelling import Choices, Split
 from lambda_core.errors import ConfigError
 
+PLAIN = settings(deadline=None, derandomize=True)
 EVEN = [
     SplitCount("train", "north", 8_000, 1_600, 8_000),
     SplitCount("train", "south", 4_000, 900, 4_000),
@@ -58,6 +66,7 @@ def test_rows_without_labels_say_nothing_of_labels():
     assert unevenness([SplitCount("train", "a", 80, 0, 0), SplitCount("test", "a", 20, 0, 0)]) == ()
 
 
+@PLAIN
 @given(st.lists(st.tuples(st.text(max_size=4), st.integers(-(2**63), 2**63 - 1)), max_size=6), st.randoms())
 def test_a_part_s_hash_knows_every_row_and_no_order(rows, random):
     turned = random.sample(rows, len(rows))
@@ -70,6 +79,7 @@ def test_a_row_that_comes_twice_is_another_split():
     assert part_hash([("a", 1), ("a", 1)]) != part_hash([]) != part_hash([("a", 1)])
 
 
+@PLAIN
 @given(st.integers(), st.text(max_size=6))
 def test_a_lot_lies_between_zero_and_one(seed, key):
     assert 0 <= lot(seed, key) < 1
@@ -85,6 +95,7 @@ def test_lots_are_spread_evenly_and_another_seed_draws_others():
     assert abs(both - 0.25**2) < 0.03
 
 
+@PLAIN
 @given(
     st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9)), min_size=1),
     st.lists(st.integers(0, 20), min_size=1),
@@ -118,3 +129,24 @@ def test_sides_are_apart_exactly_when_no_pair_of_rows_crosses(train, test, delay
 def test_parameters_that_make_no_sense_are_refused(name, parameters, said):
     with pytest.raises(ConfigError, match=said):
         STRATEGIES[name](delay_ms=2 * 86_400_000, **parameters)
+
+
+README = (Path(__file__).parents[3] / "conf" / "README.md").read_text(encoding="utf-8")
+
+
+def test_the_example_that_users_read_is_valid():
+    block = re.search(r"```yaml\n(models:.*?)```", README, re.DOTALL)[1]
+    declared = yaml.safe_load(block)["models"]["returned"]
+
+    assert Split.model_validate(declared["split"]).strategy in STRATEGIES
+    assert [choice.strategy in SELECTIONS for choice in TypeAdapter(Choices).validate_python(declared["select"])] == [
+        True
+    ] * 2
+
+
+@pytest.mark.parametrize("name", [*STRATEGIES, *SELECTIONS])
+def test_the_table_that_users_read_names_every_strategy_with_its_parameters(name):
+    told = re.search(rf"^\| `{name}` \|(.*?)\|", README, re.MULTILINE)[1]
+
+    parameters = [one for one in inspect.signature({**STRATEGIES, **SELECTIONS}[name]).parameters if one != "delay_ms"]
+    assert re.findall(r"`(\w+)`", told) == parameters

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 POLL_S = 0.2
 WAIT_S = 0.5
+LONGEST_WAIT_S = 1.0
+"""Nothing is `merged` from a Redis that came back until the worker has been there: so it looks each second at least."""
 
 
 class Record(NamedTuple):
@@ -106,13 +108,14 @@ def run_until(stop: Event, worker: Worker, log: Any, waits: Callable[[str], None
     """
 
     def tell(state: tenacity.RetryCallState) -> None:
-        reason = str(state.outcome.exception()) if state.outcome else ""
+        reason, attempt = str(state.outcome.exception()) if state.outcome else "", state.attempt_number
         waits(reason)
-        log.warning("worker waits for its servers", attempt=state.attempt_number, reason=reason)
+        if attempt & (attempt - 1) == 0:  # the first, second, fourth ...: an hour's wait is a dozen lines
+            log.warning("worker waits for its servers", attempt=attempt, reason=reason)
 
     retrying = tenacity.Retrying(
         retry=tenacity.retry_if_exception_type(ServerError) & tenacity.retry_if_not_exception_type(PositionError),
-        wait=tenacity.wait_exponential(multiplier=0.1, max=5),
+        wait=tenacity.wait_exponential(multiplier=0.1, max=LONGEST_WAIT_S),
         stop=tenacity.stop_when_event_set(stop),
         sleep=tenacity.sleep_using_event(stop),
         before_sleep=tell,

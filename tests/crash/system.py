@@ -71,6 +71,10 @@ class Process:
     def is_running(self) -> bool:
         return self._running is not None and self._running.poll() is None
 
+    def has_said(self, text: str) -> bool:
+        """Tell whether this start has said it: one that is only beginning ends by SIGTERM as any program does."""
+        return text.encode() in self.log.read_bytes()[self._begin :]
+
     def kill(self) -> None:
         """End it and everything that it started, by SIGKILL; then start it again."""
         with self._lock:

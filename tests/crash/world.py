@@ -206,7 +206,10 @@ class World:
             return
         if step.targets[0] == LEAVE:
             first = self.system.processes["merge"]
-            self.await_("the first merge worker's fail points passed", lambda: not first.points)
+            self.await_(
+                "the first merge worker at work, its fail points passed",
+                lambda: not first.points and first.has_said("merge worker begins"),
+            )
             code = self.system.processes["merge"].leave()
             self.run.tell(f"{number}: the first merge worker leaves, exit code {code}; the second one stays")
             if code != 0:

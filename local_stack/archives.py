@@ -22,7 +22,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
+from lambda_core.spark.session import ARCHIVE as SPARK
 from local_stack import jars
+from local_stack.broker import ARCHIVE as BROKER
 from local_stack.broker import Broker
 from local_stack.errors import StackError
 from local_stack.ports import free_port
@@ -30,7 +32,6 @@ from local_stack.ports import free_port
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-SPARK, BROKER = jars.FOLDER / "spark.jsa", jars.FOLDER / "broker.jsa"
 STAMP = jars.FOLDER / ".archived"
 SECONDS = 600.0
 STOPPED_SECONDS = 60.0

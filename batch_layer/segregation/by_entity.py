@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from pyspark.sql import functions as F  # noqa: N812 - as Spark's own documentation names it
 
-from batch_layer.segregation.drawing import lot_sql
-from batch_layer.segregation.strategy import TEST, TRAIN, Strategy, share, whole
+from batch_layer.segregation.drawing import split_by_lot_sql
+from batch_layer.segregation.strategy import Strategy, share, whole
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -56,5 +56,4 @@ class ByEntity(Strategy):
         entity = f"entities['{self._entity}']"
         # Behind a letter, so that no key of an entity is also a row's.
         key = f"coalesce(concat('e', {entity}), concat('r', prediction_key))"
-        lot = lot_sql(self._seed, key)
-        return rows.withColumn("split", F.expr(f"case when {lot} < {self._train!r}D then '{TRAIN}' else '{TEST}' end"))
+        return rows.withColumn("split", F.expr(split_by_lot_sql(self._seed, key, self._train)))

@@ -6,6 +6,7 @@ and Spark SQL render the same lot.
 
 from __future__ import annotations
 
+from batch_layer.segregation.strategy import TEST, TRAIN
 from lambda_core.schemas.ids import content_id, content_id_sql
 
 _DIGITS = 13
@@ -26,6 +27,11 @@ def lot_sql(seed: int, key: str) -> str:
     """Return the Spark SQL of `lot`, for the Spark SQL of a text."""
     digits = f"left({drawn_sql(seed, key)}, {_DIGITS})"
     return f"(cast(conv({digits}, 16, 10) as bigint) / {16**_DIGITS}D)"
+
+
+def split_by_lot_sql(seed: int, key: str, train: float) -> str:
+    """Return the Spark SQL of the split of who has this key: it trains if its lot is below the share."""
+    return f"case when {lot_sql(seed, key)} < {train!r}D then '{TRAIN}' else '{TEST}' end"
 
 
 def drawn_sql(seed: int, key: str) -> str:

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from pyspark.sql import functions as F  # noqa: N812 - as Spark's own documentation names it
 
-from batch_layer.segregation.drawing import lot_sql
-from batch_layer.segregation.strategy import TEST, TRAIN, Strategy, share, whole
+from batch_layer.segregation.drawing import split_by_lot_sql
+from batch_layer.segregation.strategy import Strategy, share, whole
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -50,5 +50,4 @@ class Random(Strategy):
 
     def assign(self, rows: DataFrame) -> DataFrame:
         """Return the rows with their split, which depends on each one's key alone."""
-        lot = lot_sql(self._seed, "prediction_key")
-        return rows.withColumn("split", F.expr(f"case when {lot} < {self._train!r}D then '{TRAIN}' else '{TEST}' end"))
+        return rows.withColumn("split", F.expr(split_by_lot_sql(self._seed, "prediction_key", self._train)))

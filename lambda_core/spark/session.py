@@ -126,13 +126,16 @@ def _local_settings(environment: Environment, *, streaming: bool) -> dict[str, s
         "spark.sql.shuffle.partitions": str(settings.shuffle_partitions),
         "spark.sql.warehouse.dir": str(state / "warehouse"),
         "spark.local.dir": str(state / "spark"),
-        "spark.driver.extraJavaOptions": " ".join((*JVM, *_archived(), f"-Dderby.system.home={state}")),
+        "spark.driver.extraJavaOptions": " ".join((*JVM, *archived(ARCHIVE), f"-Dderby.system.home={state}")),
     }
 
 
-def _archived() -> tuple[str, ...]:
-    """Return the options that name the archive; a JVM that it does not fit goes without, and without a word."""
-    return (f"-XX:SharedArchiveFile={ARCHIVE}", "-Xlog:cds=off", "-Xlog:cds+dynamic=off") if ARCHIVE.exists() else ()
+def archived(archive: Path) -> tuple[str, ...]:
+    """Return the options of a JVM that takes its classes from an archive, if there is one.
+
+    A JVM that it does not fit goes without, and without a word.
+    """
+    return (f"-XX:SharedArchiveFile={archive}", "-Xlog:cds=off", "-Xlog:cds+dynamic=off") if archive.exists() else ()
 
 
 def _jars() -> list[Path]:

@@ -43,7 +43,9 @@ from tests.crash.sales import SHOPS
 from tests.crash.sending import Sender, placed, read
 from tests.crash.system import ROOT, Process, System
 
-BACK_S, DRAINED_S, POINTS_S, VIEWS_S = 180.0, 300.0, 900.0, 900.0
+BACK_S, POINTS_S, VIEWS_S = 180.0, 1_800.0, 1_800.0
+STILL_S = 120.0
+"""What is waited for ends the run when it has not come nearer for so long, however long it takes in all."""
 QUERIES_RUN = "queries run"
 """What the speed layer logs once its queries take records."""
 
@@ -282,17 +284,17 @@ class World:
         records = placed(read(self.system.servers.broker.address, project.TOPIC), self.sender.sent)
         oracle = Oracle(records, project.RULES)
         raw = self.context.environment.tables / "raw_sales"
-        self.await_(
-            "everything in raw", lambda: delta.read(raw, ["offset"]).height >= len(records), DRAINED_S, every=1.0
-        )
+        self._await_all("everything in raw", lambda: delta.read(raw, ["offset"]).height, len(records))
         asked = sum(one.sale is not None and one.sale.cents >= project.ASKS_FROM * 100 for one in records)
-        self.await_("every score made", lambda: len(self._standing()) >= asked, DRAINED_S, every=1.0)
+        self._await_all("every score made", lambda: len(self._standing()), asked)
         left = {f"c|{number}": ["not asked yet"] for number in range(self.run.settings.customers)}
         compared = len(left) + SHOPS
-        end = time.monotonic() + DRAINED_S
         client = serving_client(self.context)
         client.refresh()
+        fewest, end = len(left), time.monotonic() + STILL_S
         while left and time.monotonic() < end:
+            if len(left) < fewest:
+                fewest, end = len(left), time.monotonic() + STILL_S
             for number, name in enumerate(list(left)):
                 answer = msgspec.to_builtins(ask(client, name, f"shop {number % SHOPS}", oracle.last_ms + 1))
                 wrong = oracle.compare(answer, everything=True) if answer["source"] == "merged" else ["not merged"]
@@ -311,6 +313,20 @@ class World:
         names = list(client.scan_iter(match=f"{prefix}*", count=5_000))
         values = client.mget(names) if names else []
         return {name.decode().removeprefix(prefix): value for name, value in zip(names, values, strict=True) if value}
+
+    def _await_all(self, what: str, count: Callable[[], int], wanted: int) -> None:
+        """Wait until there are so many, for as long as there come more.
+
+        Raises:
+            CrashError: when no more came for a while.
+        """
+        most, end = count(), time.monotonic() + STILL_S
+        while most < wanted:
+            if time.monotonic() > end:
+                raise CrashError(f"{what}: expected {wanted}, found {most} for {STILL_S:g} s; logs: {self.run.folder}")
+            time.sleep(3)
+            if (found := count()) > most:
+                most, end = found, time.monotonic() + STILL_S
 
     def await_(self, what: str, condition: Callable[[], bool], seconds: float = BACK_S, every: float = 0.05) -> None:
         """Wait until it is so.

@@ -101,9 +101,11 @@ class ViewStore:
         """Tell whether this Redis, and each of its shards, holds a published view in full."""
         return marks_of(self._client, self._keys).holds(published.epoch, published.generation)
 
-    def is_caught_up(self, published: Published) -> bool:
-        """Tell whether the view's updates are all applied again, if Redis was started again."""
-        return self._caught_up.holds(published.epoch)
+    def refusals(self, published: Published) -> list[str]:
+        """Return why nothing would be merged from a published view now, in the words of the errors that a read raises."""
+        lost = [] if self.is_held(published) else [self._lost(published.epoch)]
+        behind = [] if self._caught_up.holds(published.epoch) else [self._caught_up.behind(published.epoch)]
+        return list(map(str, [*lost, *behind]))
 
     def read(self, wanted: Sequence[Wanted]) -> ViewsRead:
         """Return both views of every entity asked for, all under one pointer.

@@ -1,6 +1,6 @@
 """What becomes of a batch of requests. Pure: predictions, clock and the outbox are given.
 
-1. Every request is answered and scored by the ladder, all in one read.
+1. Every request is answered and scored by the ladder, all in one read; not again what this worker has sent.
 2. The first score of a prediction id stands. A repeat is dropped and counted; what stands is sent on once more unless
    this worker has already sent it, since the one before may have ended between keeping and sending.
 3. Where Redis lost what stood, what this worker had sent stands again: it was the first.
@@ -93,10 +93,8 @@ class ScoreHandler:
         """Answer, score, keep and send the batch's requests."""
         asked = self._read(records)
         requests = [request for _, request in asked]
-        scores = [
-            self._sent.get(request.prediction_id) or self._score(request, prediction)
-            for request, prediction in zip(requests, self._outbox.predict(requests), strict=True)
-        ]
+        predicted = iter(self._outbox.predict([one for one in requests if one.prediction_id not in self._sent]))
+        scores = [self._sent.get(one.prediction_id) or self._score(one, next(predicted)) for one in requests]
         passed("score.before_stand")
         standing = self._outbox.stand(scores)
         passed("score.after_stand")

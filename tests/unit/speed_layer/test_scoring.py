@@ -25,7 +25,7 @@ class MemoryOutbox:
 
     def __init__(self, standing=None):
         self.standing = {} if standing is None else standing
-        self.sent = []
+        self.sent, self.asked = [], []
         self.away = False
 
     def open(self):
@@ -38,6 +38,7 @@ class MemoryOutbox:
         return (model, feature_set) == ("returns", "order")
 
     def predict(self, requests):
+        self.asked += [request.prediction_id for request in requests]
         answer = Answer(900, "order", "f", "default", {})
         return [Prediction(0.5 + len(self.standing) / 100, None, "c1", answer) for _ in requests]
 
@@ -95,6 +96,7 @@ def test_what_redis_lost_after_it_was_sent_stands_again_as_it_was_sent():
     handler.process([record(1, "t/0/2"), record(2, "t/0/1")])  # another order would give other scores
     assert outbox.standing == {"t/0/1": first, "t/0/2": second}
     assert outbox.sent == [first, second]
+    assert outbox.asked == ["t/0/1", "t/0/2"]
     assert measures.totals == {"default": 4}
 
 

@@ -23,7 +23,7 @@ class Timing:
     """How often the query and the raw writer commit, as settings say it."""
 
     trigger: str = "realtime 20 seconds"
-    raw_trigger: str = "5 seconds"
+    raw_trigger: str = "15 seconds"
 
 
 def declared() -> dict[str, Any]:

@@ -107,6 +107,8 @@ class Losses:
         with Growth(self._store.url) as growth:
             lose()
             lost = deploy_at = time.monotonic()
+            if is_gone:
+                self._world.run.emptied_ms = int(time.time() * 1_000)
             moments: dict[str, float] = {}
             while "serving again" not in moments:
                 if time.monotonic() > lost + REBUILT_S:

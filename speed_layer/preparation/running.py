@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from py4j.protocol import Py4JError
 
@@ -91,8 +91,9 @@ def _stop(queries: Sequence[StreamingQuery]) -> bool:
 
 def _halt(session: SparkSession) -> None:
     """End the JVM without its hooks, which would wait as well: to the checkpoints it is one more kill."""
+    jvm: Any = session.sparkContext._jvm  # noqa: SLF001 - there is no public way
     with suppress(Py4JError, OSError):  # its last answer never comes
-        session.sparkContext._jvm.java.lang.Runtime.getRuntime().halt(0)  # type: ignore[union-attr]  # noqa: SLF001 - there is no public way
+        jvm.java.lang.Runtime.getRuntime().halt(0)
 
 
 def _takes_records(session: SparkSession, query: StreamingQuery) -> bool:

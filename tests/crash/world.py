@@ -6,7 +6,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,6 +25,7 @@ from lambda_core.repositories.pointers import PointerRepository
 from lambda_core.schemas.messages import QUARANTINE, REQUESTS, SCORES, UPDATES, topic
 from lambda_core.views.keyspace import Keyspace
 from speed_layer.checkpoint import QUERY
+from speed_layer.positions import Positions
 from speed_layer.scoring.outbox import SCOPE
 from tests.crash import project
 from tests.crash.judging import (
@@ -304,18 +305,22 @@ class World:
                 if not wrong:
                     del left[name]
         client.close()
-        requests = KafkaTopics(self.system.servers.broker.address).ends(topic(project.NAME, REQUESTS))
-        self._await_all("every request scored", lambda: self._scored(requests), sum(requests.values()))
+        self._await_scored()
         for sentences in left.values():
             self.run.found.mistake("differences", f"{when}: {sentences[0]}")
         self.run.found.figures[f"entities compared {when}"] = compared
         self.run.tell(f"{when}: {compared:,} entities compared over {len(records):,} records, {len(left)} differ")
 
-    def _scored(self, partitions: Iterable[int]) -> int:
-        """Return how many requests the scoring worker is done with, by the positions that it keeps."""
-        keys, name = self.context.keys, f"{topic(project.NAME, REQUESTS)}@{SCOPE}"
-        kept = redis.Redis.from_url(self.system.servers.redis.url).mget([keys.worker(name, one) for one in partitions])
-        return sum(int(one or 0) for one in kept)
+    def _await_scored(self) -> None:
+        """Wait until the scoring worker is done with every request, by the positions that it keeps."""
+        topics = KafkaTopics(self.system.servers.broker.address)
+        positions = Positions(self.context.keys, topics, topic(project.NAME, REQUESTS))
+        client, ends = redis.Redis.from_url(self.system.servers.redis.url), positions.ends()
+        self._await_all(
+            "every request scored",
+            lambda: sum(positions.kept(client, SCOPE, list(ends)).values()),
+            sum(ends.values()),
+        )
 
     def _standing(self) -> dict[str, bytes]:
         prefix = Keyspace(project.NAME).score("")

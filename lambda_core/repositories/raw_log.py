@@ -91,7 +91,7 @@ def log_rows(frame: DataFrame, place: str, batch: str, now_ms: int) -> DataFrame
         batch: the batch's id.
         now_ms: when they are ingested.
     """
-    keys = "array_sort(array_distinct(coalesce(json_object_keys(cast(value as string)), array())))"
+    keys = "sort_array(array_distinct(coalesce(json_object_keys(cast(value as string)), array())))"
     made = {
         "format": F.lit("json"),
         "header": F.lit(None),

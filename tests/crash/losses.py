@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 ASKED = 100
 """So many customers are asked for before a loss, and again and again after it."""
 NOTICED_S = 5.0
-REBUILT_S = 180.0
+REBUILT_S = 600.0
 
 
 class Growth:
@@ -79,13 +79,14 @@ class Losses:
 
     def live(self) -> None:
         """Empty Redis, then put it back to what it was a view ago."""
-        self._lose("emptied", lambda: redis.Redis.from_url(self._store.url).flushall(), is_gone=True)
+        flush = redis.Redis.from_url(self._store.url).flushall
+        self._lose("emptied", lambda: flush(asynchronous=True), is_gone=True)
         data, older = self._store.folder / "data", self._store.folder / "older"
         redis.Redis.from_url(self._store.url).config_set("auto-aof-rewrite-percentage", 0)
         self._world.await_("a file that nobody rewrites", lambda: not self._rewrites())
         shutil.copytree(data, older)
         generation = self._generation()
-        self._world.await_("another view", lambda: self._generation() not in {None, generation})
+        self._world.await_("another view", lambda: self._generation() not in {None, generation}, REBUILT_S)
         time.sleep(2)
 
         def put_back() -> None:
@@ -106,6 +107,8 @@ class Losses:
         with Growth(self._store.url) as growth:
             lose()
             lost = deploy_at = time.monotonic()
+            if is_gone:
+                self._world.run.emptied_ms = int(time.time() * 1_000)
             moments: dict[str, float] = {}
             while "serving again" not in moments:
                 if time.monotonic() > lost + REBUILT_S:

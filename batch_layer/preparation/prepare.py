@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from filelock import FileLock
 
 from batch_layer.preparation.gate import check_expectations
-from batch_layer.preparation.placing import placed
+from batch_layer.preparation.placing import frequent_reasons, placed
 from batch_layer.preparation.progress import Progress, beyond, progress_of
 from batch_layer.preparation.survey import Survey, survey
 from lambda_core.cleaning.expressions import nearest
@@ -145,6 +145,9 @@ def _add(context: RunContext, name: str, known: Progress, found: Survey) -> tupl
     prepared, quarantine = schema.prepared(name), schema.quarantine(name)
     with placed(context, name, found, known) as records:
         progress = known.with_added(found.positions, records.counts)
+        if records.counts.quarantined:
+            told = {"records": records.counts.quarantined, "most": frequent_reasons(records.quarantined)}
+            context.log.warning("records quarantined", source=name, table=quarantine, **told)
         if records.counts.quarantined or context.tables.exists(quarantine):
             where = beyond(known.positions) if known.positions else None
             context.tables.replace(quarantine, records.quarantined, where)

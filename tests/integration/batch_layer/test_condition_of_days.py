@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import polars as pl
+import pyarrow as pa
 import pytest
 
 from batch_layer.preparation.condition.findings import Finding
@@ -34,7 +35,16 @@ PROJECT = load_project(Path(__file__).resolve().parents[3] / "conf" / "flights")
 SOURCE = "departures"
 FIELDS = COLUMNS[SOURCE]
 HISTORY, CLEAN, LATER = ("2013-09-01", "2013-09-30"), ("2013-10-01", "2013-10-20"), ("2013-10-21", "2013-11-05")
-RECORD = "value binary, header string, `partition` int, `offset` bigint, append_time_ms bigint, batch_id string"
+RECORD = pa.schema(
+    {
+        "value": pa.binary(),
+        "header": pa.string(),
+        "partition": pa.int32(),
+        "offset": pa.int64(),
+        "append_time_ms": pa.int64(),
+        "batch_id": pa.string(),
+    }
+)
 Day = list[dict[str, str]]
 
 
@@ -135,7 +145,8 @@ def measured(spark: SparkSession, days: dict[str, Day]) -> dict[str, Profile]:
         for line in lines:
             records.append((line.encode("utf-8", "surrogateescape"), header, -1, offset, appended, batch))
             offset += 1
-    frame = spark.createDataFrame(records, RECORD).repartition(3)
+    columns = [pa.array(column, field.type) for column, field in zip(zip(*records, strict=True), RECORD, strict=True)]
+    frame = spark.createDataFrame(pa.table(columns, RECORD)).repartition(3)
     place = " ".join(f"when header = '{header}' then {at}" for at, header in enumerate(shapes))
     source = PROJECT.sources[SOURCE]
     read = read_fields(source, frame.selectExpr("*", f"case {place} end as {SHAPE}"), list(shapes), objects=False)

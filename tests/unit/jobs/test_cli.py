@@ -17,7 +17,7 @@ runner = CliRunner()
 
 
 @pytest.mark.parametrize(
-    "command", ["up", "down", "demo", "batch", "speed", "merge", "score", "serve", "ask", "config"]
+    "command", ["up", "down", "demo", "batch", "data", "speed", "merge", "score", "serve", "ask", "config"]
 )
 def test_every_command_explains_itself(command: str):
     result = runner.invoke(app, [command, "--help"])

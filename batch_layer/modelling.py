@@ -41,18 +41,6 @@ def vector_columns(context: RunContext, model: str) -> list[Column]:
     return [F.col(f"`{name}`").cast("double").alias(name) for name in names]
 
 
-def recorded_split(context: RunContext, model: str) -> str:
-    """Return the id of the model's recorded split.
-
-    Raises:
-        DataError: when the table holds none.
-    """
-    found = context.tables.read(tables.split(model)).agg(F.max("split_id")).first()
-    if found is None or found[0] is None:
-        raise DataError(f"{tables.split(model)}: expected a recorded split, found no row; run the stage segregation")
-    return str(found[0])
-
-
 def run_models(context: RunContext, model: str, run_id: str) -> DataFrame:
     """Return one row a partition of a training run: its fitted model (CANDIDATES_SCHEMA)."""
     return context.tables.read(tables.candidates(model)).where((F.col("run_id") == run_id) & F.col("error").isNull())

@@ -107,7 +107,7 @@ def await_all(system: Ours | peers.Peer, wanted: dict[str, Features], moment: in
     end = time.monotonic() + PATIENCE_S
     for shop, features in sorted(wanted.items()):
         while (found := features_of(system, shop, moment)) != features:
-            if found[0] > features[0] or time.monotonic() > end:
+            if (found[0] or 0) > features[0] or time.monotonic() > end:
                 print(f"{system.name}: {shop} expected {features}, found {found}; see {LOGS}")
                 return False
             for program in system.programs():

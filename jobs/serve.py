@@ -2,13 +2,14 @@
 
 import sys
 
-from jobs.process import context, guarded
+from jobs.process import collect_rarely, context, guarded
 
 
 def main() -> int:
     """Serve until SIGTERM; return the exit code."""
     from serving_layer.api import serve  # serving is loaded by the process that serves
 
+    collect_rarely()
     return guarded(lambda: serve(context()))
 
 

@@ -14,13 +14,14 @@ if TYPE_CHECKING:
     from lambda_core.config.project import Choice
 
 
-def build(menu: Mapping[str, Any], choice: Choice, place: str) -> Any:
+def build(menu: Mapping[str, Any], choice: Choice, place: str, **given: Any) -> Any:
     """Return the chosen strategy, built with its parameters.
 
     Args:
         menu: the stage's STRATEGIES, by name.
         choice: a name of the menu, or `package.module.Class`, with the class's keyword arguments.
         place: key path of the choice in the settings; for the error.
+        given: what the stage itself gives every strategy by name; the settings cannot.
 
     Raises:
         ConfigError: when there is no such strategy, or when it does not take these parameters.
@@ -28,13 +29,14 @@ def build(menu: Mapping[str, Any], choice: Choice, place: str) -> Any:
     made_by = menu[choice.strategy] if choice.strategy in menu else _load(menu, choice.strategy, place)
     signature = inspect.signature(made_by)
     try:
-        signature.bind(**choice.parameters)
+        signature.bind(**given, **choice.parameters)
     except TypeError as error:
+        own = [name for name in signature.parameters if name not in given]
         raise ConfigError(
-            f"{place}.parameters: expected those of {choice.strategy} ({', '.join(signature.parameters) or 'none'}), "
+            f"{place}.parameters: expected those of {choice.strategy} ({', '.join(own) or 'none'}), "
             f"found {', '.join(choice.parameters) or 'none'}: {error}"
         ) from error
-    return made_by(**choice.parameters)
+    return made_by(**given, **choice.parameters)
 
 
 def _load(menu: Mapping[str, Any], path: str, place: str) -> Any:

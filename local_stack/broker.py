@@ -10,11 +10,14 @@ from pathlib import Path
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
+from lambda_core.spark.session import archived
 from local_stack import jars
 from local_stack.ports import LOOPBACK, free_port, is_open
 from local_stack.server import Server, ServerError
 
 USUAL_PORT = 9092
+ARCHIVE = jars.FOLDER / "broker.jsa"
+"""Its classes as a JVM keeps them in memory, made by `make setup`."""
 FORMAT_SECONDS = 60.0
 JVM = (
     "-Xmx512m",
@@ -97,4 +100,4 @@ class Broker(Server):
 def _java() -> list[str]:
     logging = Path(__file__).with_name("log4j2.properties")
     class_path = ":".join(str(path) for path in jars.class_path("broker"))
-    return [jars.java(), *JVM, f"-Dlog4j2.configurationFile={logging}", "-cp", class_path]
+    return [jars.java(), *JVM, *archived(ARCHIVE), f"-Dlog4j2.configurationFile={logging}", "-cp", class_path]

@@ -2,7 +2,7 @@
 # Install everything the project needs into this folder: what is there already is left alone.
 #
 #   .venv/   Python packages, each checked against the hashes of requirements.lock
-#   .jars/   Java packages, each checked against the hashes of jars.lock
+#   .jars/   Java packages, each checked against the hashes of jars.lock, and archives of their classes
 #
 # Java 17+ and redis-server come from apt, where this user may install (root, or sudo without a password);
 # elsewhere a sentence says what to install by hand. Set PYTHON to choose the Python (3.11 or newer).
@@ -107,4 +107,5 @@ if [ "$(cat $STAMP 2>/dev/null)" != "$(fingerprint)" ] || [ ! -x $VENV/bin/mains
     fingerprint >$STAMP.new && mv $STAMP.new $STAMP
 fi
 $VENV/bin/python -m local_stack.jars
+$VENV/bin/python -m local_stack.archives
 say "complete"

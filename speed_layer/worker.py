@@ -11,8 +11,7 @@ The loop knows neither Kafka nor Redis; it is given a log and a handler.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import tenacity
 
@@ -24,10 +23,11 @@ if TYPE_CHECKING:
 
 POLL_S = 0.2
 WAIT_S = 0.5
+LONGEST_WAIT_S = 1.0
+"""Nothing is `merged` from a Redis that came back until the worker has been there: so it looks each second at least."""
 
 
-@dataclass(frozen=True)
-class Record:
+class Record(NamedTuple):
     """One record of a topic of the project's own, with its position there."""
 
     partition: int
@@ -73,7 +73,7 @@ class Worker:
     def __init__(self, log: RecordLog, handler: Handler, max_batch: int) -> None:
         self._log = log
         self._handler = handler
-        self._max_batch = max_batch
+        self.max_batch = max_batch
         self._begun = False
 
     def step(self) -> int | None:
@@ -81,7 +81,7 @@ class Worker:
         begun, self._begun = self._begun, False  # until all of it is done: whatever happens in between begins again
         if not begun and not self._begin():
             return None
-        records = self._log.poll(self._max_batch, POLL_S)
+        records = self._log.poll(self.max_batch, POLL_S)
         if not self._handler.is_current():
             return 0
         if records:
@@ -108,13 +108,14 @@ def run_until(stop: Event, worker: Worker, log: Any, waits: Callable[[str], None
     """
 
     def tell(state: tenacity.RetryCallState) -> None:
-        reason = str(state.outcome.exception()) if state.outcome else ""
+        reason, attempt = str(state.outcome.exception()) if state.outcome else "", state.attempt_number
         waits(reason)
-        log.warning("worker waits for its servers", attempt=state.attempt_number, reason=reason)
+        if attempt & (attempt - 1) == 0:  # the first, second, fourth ...: an hour's wait is a dozen lines
+            log.warning("worker waits for its servers", attempt=attempt, reason=reason)
 
     retrying = tenacity.Retrying(
         retry=tenacity.retry_if_exception_type(ServerError) & tenacity.retry_if_not_exception_type(PositionError),
-        wait=tenacity.wait_exponential(multiplier=0.1, max=5),
+        wait=tenacity.wait_exponential(multiplier=0.1, max=LONGEST_WAIT_S),
         stop=tenacity.stop_when_event_set(stop),
         sleep=tenacity.sleep_using_event(stop),
         before_sleep=tell,

@@ -123,7 +123,9 @@ def _version(
         row["partition_key"]: artefact(row, json.loads(verdict[row["partition_key"]]["figures"])) for row in rows
     }
     created_ms = max(row["judged_ms"] for row in verdict.values())
-    made = manifest(version.version, context.project.models[model].feature_set, described, rows[0], created_ms)
+    feature_set = context.project.models[model].feature_set
+    vector = feature_set, context.definition.vector_names(feature_set)
+    made = manifest(version.version, vector, described, rows[0], created_ms)
     return made, {row["partition_key"]: bytes(row["content"]) for row in rows}
 
 

@@ -23,13 +23,18 @@ def artefact(candidate: Mapping[str, Any], figures: Mapping[str, float]) -> Arte
         metrics={name: figures[name] for name in FIGURES if name in figures},
         reference_inputs=reference["inputs"],
         reference_predictions=reference["predictions"],
+        inputs=list(candidate["inputs"]),
     )
 
 
 def manifest(
-    version: str, feature_set: str, partitions: Mapping[str, Artefact], candidate: Mapping[str, Any], created_ms: int
+    version: str,
+    vector: tuple[str, list[str]],
+    partitions: Mapping[str, Artefact],
+    candidate: Mapping[str, Any],
+    created_ms: int,
 ) -> Manifest:
-    """Return the manifest of a version.
+    """Return the manifest of a version on a vector: the feature set and the names of its values.
 
     Its ids come from any candidates row of the run: they are the same in all of them. `created_ms` is when it was
     judged, and so the same however often the version is deployed.
@@ -37,10 +42,10 @@ def manifest(
     return Manifest(
         model=candidate["model"],
         version=version,
-        feature_set=feature_set,
+        feature_set=vector[0],
         feature_set_id=candidate["feature_set_id"],
         definition_id=candidate["definition_id"],
-        inputs=list(candidate["inputs"]),
+        inputs=vector[1],
         partitions=dict(partitions),
         run_id=candidate["run_id"],
         split_id=candidate["split_id"],

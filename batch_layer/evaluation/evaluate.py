@@ -78,16 +78,15 @@ def _judge(context: RunContext, model: str, run_id: str, champion: Version | Non
         "partition_key", "inputs", F.col("content").alias("candidate"), "baseline"
     )
     if champion is not None:
-        # A champion of another vector cannot be asked: it is left out, and the report says that none was compared.
         old = run_models(context, model, champion.run_id).select(
-            "partition_key", "inputs", F.col("content").alias("champion")
+            "partition_key", F.col("inputs").alias("champion_inputs"), F.col("content").alias("champion")
         )
-        models = models.join(old, ["partition_key", "inputs"], "left")
+        models = models.join(old, "partition_key", "left")
     else:
-        models = models.withColumn("champion", F.lit(None).cast("binary"))
+        models = models.selectExpr("*", "cast(null as array<string>) champion_inputs", "cast(null as binary) champion")
     how = Resampling(declared.gate.resamples, declared.gate.confidence, declared.seed)
     rows = labelled_rows(context, model, "test")
-    grouped = rows.groupBy("partition_key").cogroup(models.drop("inputs").groupBy("partition_key"))
+    grouped = rows.groupBy("partition_key").cogroup(models.groupBy("partition_key"))
     return grouped.applyInPandas(lambda asked, made: judge_partition(asked, made, names, how), JUDGED_SCHEMA)
 
 

@@ -22,7 +22,9 @@ def judge_partition(rows: pd.DataFrame, models: pd.DataFrame, names: list[str], 
 
     Args:
         rows: one row a held-out event: `partition_key`, `prediction_key`, `label`, the vector's values.
-        models: one row: `partition_key` and the ONNX bytes `candidate`, `baseline`, `champion` (null: none).
+        models: one row: `partition_key`, the ONNX bytes `candidate`, `baseline`, `champion` (null: none), and the names
+            of the values that candidate and champion take, `inputs` and `champion_inputs`. The baseline takes all. A
+            champion that takes a value of another vector cannot be asked, and is left out.
         names: names of the vector's values, in order.
         how: how intervals are made.
     """
@@ -33,7 +35,11 @@ def judge_partition(rows: pd.DataFrame, models: pd.DataFrame, names: list[str], 
     labels = ordered["label"].to_numpy(dtype=np.float64)
     matrix = ordered[names].to_numpy(dtype=np.float64).astype(np.float32)
     row = models.iloc[0]
-    asked = {kind: _ask(row[kind], matrix) for kind in KINDS if isinstance(row[kind], bytes | bytearray)}
+    asked = {
+        kind: _ask(row[kind], matrix[:, [names.index(name) for name in taken]])
+        for kind, taken in zip(KINDS, (row["inputs"], names, row["champion_inputs"]), strict=True)
+        if isinstance(row[kind], bytes | bytearray) and set(taken) <= set(names)
+    }
     judged = {
         "partition_key": row["partition_key"],
         "rows": len(rows),

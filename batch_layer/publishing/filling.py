@@ -97,17 +97,21 @@ def refuse_short_log(context: RunContext, topics: Topics | None, new: Published)
 
 def begin_epoch(context: RunContext, topics: Topics | None, epoch: str) -> None:
     """Mark an epoch, before anything names it; a new one holds all there is of it in the process of Redis that now runs."""
-    name = topic(context.project.project, UPDATES)
-    partitions = topics.ends(name) if topics is not None and topics.ids([name]) else ()
-    CaughtUp(context.redis, context.keys).begin(epoch, partitions)
+    CaughtUp(context.redis, context.keys).begin(epoch, _ends(context, topics) or ())
     marks_of(context.redis, context.keys).add(epoch)
 
 
 def await_filled(context: RunContext, topics: Topics | None, epoch: str, waiting: Waiting) -> bool:
     """Wait until the workers have filled the epoch up to where the updates topic ends now; tell whether they did."""
-    name = topic(context.project.project, UPDATES)
-    if topics is None or not topics.ids([name]):
+    found = _ends(context, topics)
+    if found is None:
         return True
-    ends = {partition: end for partition, end in topics.ends(name).items() if end > 0}
+    ends = {partition: end for partition, end in found.items() if end > 0}
     context.log.info("new epoch is being filled", epoch=epoch, until=ends)
     return waiting.until(Filled(context, epoch, ends))
+
+
+def _ends(context: RunContext, topics: Topics | None) -> dict[int, int] | None:
+    """Return where each partition of the updates topic ends; None where there is no such topic."""
+    name = topic(context.project.project, UPDATES)
+    return topics.ends(name) if topics is not None and topics.ids([name]) else None

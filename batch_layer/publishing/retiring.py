@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -10,7 +11,7 @@ from lambda_core.repositories.store import Script, answering, call_all
 from lambda_core.views.script import RELEASE, Scripts
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     import redis
 
@@ -31,65 +32,48 @@ def started_ms(generation: str) -> int:
 def retire(client: redis.Redis, keys: Keyspace, definition: Definition, pointer: Pointer) -> dict[str, int]:
     """Let go of older generations, of other epochs, and of the periods that both views cover; return how many keys.
 
-    A generation that began after the current one is being loaded by somebody else: it is left alone.
+    All keys are gone through once, since Redis answers nobody while it walks. A generation that began after the current
+    one is being loaded by somebody else: it is left alone.
     """
     marks_of(client, keys).forget(pointer)
-    return {
-        "batch_values": _expire(client, _old_values(client, keys, pointer)),
-        "epochs": _expire(client, _old_epochs(client, keys, pointer)),
-        "periods": _release(client, keys, definition, pointer),
-    }
-
-
-def _named(pointer: Pointer) -> tuple[set[str], set[str]]:
-    """Return the generations and the epochs that the pointer names."""
-    return {one.generation for one in pointer.views}, {one.epoch for one in pointer.views}
-
-
-def _old_values(client: redis.Redis, keys: Keyspace, pointer: Pointer) -> Iterator[str]:
-    generations, _ = _named(pointer)
-    newest = max(started_ms(generation) for generation in generations)
-    for key in _scan(client, f"{keys.entity_prefix}*}}:b:*"):
-        generation = key.rsplit(":", 1)[1]
-        if generation not in generations and started_ms(generation) < newest:
-            yield key
-
-
-def _old_epochs(client: redis.Redis, keys: Keyspace, pointer: Pointer) -> Iterator[str]:
-    _, epochs = _named(pointer)
-    for kind in "siul":
-        for key in _scan(client, f"{keys.entity_prefix}*}}:{kind}:*"):
-            if key.rsplit("}:", 1)[1].split(":")[1] not in epochs:
-                yield key
-
-
-def _release(client: redis.Redis, keys: Keyspace, definition: Definition, pointer: Pointer) -> int:
-    """Let go of the periods of the current epoch that both views cover."""
-    epoch = pointer.current.epoch
-    calls = Scripts(definition, keys, epoch, pointer.retained_horizon(), pointer.views)
-    script, released = Script(client, RELEASE), 0
-    found = (key for kind in "il" for key in _scan(client, f"{keys.entity_prefix}*}}:{kind}:{epoch}"))
-    tags = (key[len(keys.entity_prefix) :].split("}:", 1)[0] for key in found)
-    known = (tag.split(":", 1) for tag in tags if tag.split(":", 1)[0] in definition.groups)
-    while chunk := list(islice(known, _AT_ONCE)):
-        sent = [calls.release_call(group, entity, LIFE_SECONDS) for group, entity in chunk]
-        released += sum(reply[0] for reply in call_all(client, script, sent))
-    return released
-
-
-def _expire(client: redis.Redis, found: Iterator[str]) -> int:
-    """Give keys an expiry, where they have none; return to how many."""
-    expired = 0
+    calls = Scripts(definition, keys, pointer.current.epoch, pointer.retained_horizon(), pointer.views)
+    script, gone = Script(client, RELEASE), Counter({"batch_values": 0, "epochs": 0, "periods": 0})
+    found = _scan(client, f"{keys.entity_prefix}*")
     while chunk := list(islice(found, _AT_ONCE)):
-        with answering(client), client.pipeline(transaction=False) as pipeline:
-            for key in chunk:
-                pipeline.ttl(key)
-            fresh = [key for key, ttl in zip(chunk, pipeline.execute(), strict=True) if ttl == -1]
-            for key in fresh:
-                pipeline.expire(key, LIFE_SECONDS)
-            pipeline.execute()
-        expired += len(fresh)
-    return expired
+        sorted_ = [(_what(key, pointer), key) for key in chunk]
+        for what in ("batch_values", "epochs"):
+            gone[what] += _expire(client, [key for named, key in sorted_ if named == what])
+        tags = (key[len(keys.entity_prefix) :].split("}:", 1)[0] for what, key in sorted_ if what == "entity")
+        entities = (tag.partition(":")[::2] for tag in tags)
+        sent = [calls.release_call(*one, LIFE_SECONDS) for one in entities if one[0] in definition.groups]
+        gone["periods"] += sum(reply[0] for reply in call_all(client, script, sent))
+    return dict(gone)
+
+
+def _what(key: str, pointer: Pointer) -> str | None:
+    """Return what an entity's key is to a publication: a thing to let go of, or an entity to look at; None: neither."""
+    kind, named, *_ = key.rsplit("}:", 1)[1].split(":")
+    if kind == "b":
+        generations = [one.generation for one in pointer.views]
+        is_old = named not in generations and started_ms(named) < max(map(started_ms, generations))
+        return "batch_values" if is_old else None
+    if named not in {one.epoch for one in pointer.views}:
+        return "epochs"
+    return "entity" if kind in "il" and named == pointer.current.epoch else None
+
+
+def _expire(client: redis.Redis, keys: Sequence[str]) -> int:
+    """Give keys an expiry, where they have none; return to how many."""
+    if not keys:
+        return 0
+    with answering(client), client.pipeline(transaction=False) as pipeline:
+        for key in keys:
+            pipeline.ttl(key)
+        fresh = [key for key, ttl in zip(keys, pipeline.execute(), strict=True) if ttl == -1]
+        for key in fresh:
+            pipeline.expire(key, LIFE_SECONDS)
+        pipeline.execute()
+    return len(fresh)
 
 
 def _scan(client: redis.Redis, pattern: str) -> Iterator[str]:

@@ -58,13 +58,14 @@ def score(context: RunContext, model: str, from_ms: int | None = None) -> Scorin
 
 
 def _asking(context: RunContext, model: str) -> DataFrame:
-    """Return one row an asking event outside the train split: its key, partition, times, and vector."""
+    """Return one row an asking event that the model did not learn from: its key, partition, times, and vector."""
     declared = context.project.models[model]
     rows = context.tables.read(tables.training(declared.feature_set))
-    learnt = context.tables.read(tables.split(model)).where("split = 'train'").select("prediction_key")
+    trains = context.tables.read(tables.split(model)).where("split = 'train'").select("prediction_key", "split")
     return (
         rows.where(F.col(declared.partition_by).isNotNull())
-        .join(learnt, "prediction_key", "left_anti")
+        .join(trains, "prediction_key", "left")
+        .where("split is null or label is null")  # without an outcome nothing was learnt from it
         .select(
             "prediction_key",
             F.col(declared.partition_by).cast("string").alias("partition_key"),

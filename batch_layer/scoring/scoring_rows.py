@@ -18,7 +18,7 @@ from lambda_core.schemas.messages import Answer
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from lambda_core.models.scoring import OnnxScorer
+    from lambda_core.models.scoring import Scorer
 
 
 @dataclass(frozen=True)
@@ -45,12 +45,12 @@ def score_rows(frames: Iterable[pd.DataFrame], version: Version) -> Iterator[pd.
 
 
 @lru_cache(maxsize=64)
-def _scorer(text: bytes, partition: str, content: bytes) -> OnnxScorer:
+def _scorer(text: bytes, partition: str, content: bytes) -> Scorer:
     """Return the partition's scorer, verified once a worker process."""
     return load_scorer(content, Manifest.decode(text), partition)
 
 
-def _scored(rows: pd.DataFrame, scorer: OnnxScorer, manifest: Manifest, scored_ms: int) -> pd.DataFrame:
+def _scored(rows: pd.DataFrame, scorer: Scorer, manifest: Manifest, scored_ms: int) -> pd.DataFrame:
     values = rows[manifest.inputs].to_numpy(dtype=np.float64)
     vectors: list[list[float | None]] = [[None if isnan(value) else value for value in row] for row in values.tolist()]
     scores = scorer.score(vectors)

@@ -2,24 +2,64 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
+
+from lambda_core.errors import ConfigError
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
 
 TRAIN, TEST, EMBARGO = "train", "test", "embargo"
 
 
 class Strategy(Protocol):
-    """Says which split a training row belongs to, from its own columns alone.
+    """Says which split each training row belongs to.
 
-    An implementation is made with the parameters of the settings as keyword arguments and the label's `delay_ms`; it
-    raises ConfigError for parameters that make no sense.
+    It is made with the parameters of the settings as keyword arguments and the label's `delay_ms` (milliseconds), and
+    raises ConfigError for parameters that make no sense. Equal rows have to get equal splits in every run, whatever
+    their order and however Spark parted them. Derive one's own from this class, or leave what is not so unsaid.
+
+    Attributes:
+        ordered: whether all of the training lies before all of the test, so that no training label may still be open
+            when the test begins.
+        apart: the entities that it keeps from being on both sides, and by default the only ones for which the leak
+            check refuses; None: it is refused for every entity of the feature set.
     """
+
+    ordered: bool = False
+    apart: tuple[str, ...] | None = None
 
     def __init__(self, delay_ms: int, **parameters: Any) -> None: ...
 
-    def split_sql(self) -> str:
-        """Return Spark SQL over t_ms and the row's other columns: `train`, `test`, `embargo`, or null to leave it out."""
+    def assign(self, rows: DataFrame) -> DataFrame:
+        """Return the rows with a column `split`: `train`, `test`, `embargo` (neither), or null to leave a row out.
+
+        Args:
+            rows: one row an asking event: `prediction_key`, `t_ms`, `label` (0, 1 or null), `label_known_ms`, the
+                column that models are parted by, `entities` (entity -> canonical key), and the vector's values.
+        """
         ...
 
-    def test_from_ms(self) -> int:
-        """Return the start of the test in milliseconds: no training row's label may still be open then."""
-        ...
+
+def share(value: Any) -> float:
+    """Return a share of the rows that is to train.
+
+    Raises:
+        ConfigError: when it is no number between 0 and 1, neither included.
+    """
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < 1:
+        raise ConfigError(
+            f"split.parameters.train: expected the share of rows to train on, above 0 and below 1, found {value!r}"
+        )
+    return float(value)
+
+
+def whole(name: str, value: Any) -> int:
+    """Return a whole number.
+
+    Raises:
+        ConfigError: when it is none.
+    """
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise ConfigError(f"split.parameters.{name}: expected a whole number, found {value!r}")
+    return value

@@ -3,7 +3,8 @@
 Lives here: `train` (the flow), `strategy` (the contract of an algorithm), one file an algorithm, `fitting` (what a
 Spark task does with one partition's rows).
 Reads: `training_<feature set>`, `split_<model>`. Writes: `candidates_<model>`, and the run in the registry.
-Does not belong here: judging a candidate (evaluation), anything that needs the test rows.
+Does not belong here: which of the vector's values a model takes (selection), judging a candidate (evaluation), anything
+that needs the test rows.
 """
 
 from batch_layer.training.boosted_trees import LightGbm

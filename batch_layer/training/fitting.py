@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from batch_layer.selection.select import select
 from batch_layer.training.strategy import Fitted, TrainingRows
 from lambda_core.errors import DataError, MainstemError
 from lambda_core.models.artefact import TOLERANCE, sha256
@@ -33,6 +34,7 @@ class Plan:
 
     Attributes:
         names: names of the vector's values, in order.
+        select: which of them the algorithm is given, worked out a partition from its own training rows.
         ids: the run's ids, by column of the candidates table.
         attempt: which attempt this is, from 1.
     """
@@ -43,6 +45,7 @@ class Plan:
     seed: int
     ids: dict[str, Any]
     attempt: int
+    select: tuple[Choice, ...] = ()
 
 
 def fit_partition(frame: pd.DataFrame, plan: Plan) -> pd.DataFrame:
@@ -79,14 +82,19 @@ def _fit(rows: TrainingRows, plan: Plan) -> dict[str, Any]:
 
     if len(np.unique(rows.labels)) < 2:
         raise DataError(f"expected training rows of both labels, found {len(rows.labels)} rows of one")
-    fitted = {
-        place: build(STRATEGIES, choice, f"models.{plan.ids['model']}.{place}").fit(rows, plan.seed)
-        for place, choice in (("algorithm", plan.algorithm), ("baseline", plan.baseline))
+    model = plan.ids["model"]
+    narrowed = select(rows, plan.select, model)
+    candidate = build(STRATEGIES, plan.algorithm, f"models.{model}.algorithm").fit(narrowed.rows, plan.seed)
+    single = build(STRATEGIES, plan.baseline, f"models.{model}.baseline").fit(rows, plan.seed)
+    content, baseline = _export(candidate, narrowed.rows.features), _export(single, rows.features)
+    some = np.linspace(0, len(rows.labels) - 1, REFERENCE_ROWS).astype(int)
+    reference = {
+        "inputs": _plain(rows.features[some]),
+        "predictions": candidate.predict(narrowed.rows.features[some]).tolist(),
+        **({"scores": narrowed.scores} if plan.select else {}),
     }
-    content, baseline = (_export(model, rows.features) for model in fitted.values())
-    some = rows.features[np.linspace(0, len(rows.labels) - 1, REFERENCE_ROWS).astype(int)]
-    reference = {"inputs": _plain(some), "predictions": fitted["algorithm"].predict(some).tolist()}
     return {
+        "inputs": narrowed.rows.names,
         "content": content,
         "sha256": sha256(content),
         "baseline": baseline,

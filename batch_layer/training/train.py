@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from pyspark.sql import functions as F  # noqa: N812 - as Spark's own documentation names it
 
-from batch_layer.modelling import labelled_rows, recorded_split
+from batch_layer.modelling import labelled_rows
+from batch_layer.recorded_split import recorded_split
+from batch_layer.selection.select import made_selections
 from batch_layer.training.fitting import Plan, fit_partition
 from lambda_core.errors import DataError
 from lambda_core.schemas import tables
@@ -29,6 +32,7 @@ class TrainingReport:
     Attributes:
         run_id: in the registry, the candidates table and the manifest.
         partitions: for each, its training `rows`, `seconds` in its task and `bytes` of ONNX.
+        selected: for each, the names of the values that its model takes.
     """
 
     model: str
@@ -36,17 +40,20 @@ class TrainingReport:
     split_id: str
     feature_set_id: str
     partitions: dict[str, dict[str, float]]
+    selected: dict[str, list[str]]
 
 
 def train(context: RunContext, model: str) -> TrainingReport:
     """Fit the model's candidate and its baseline, one a partition, on the split's train rows alone.
 
     Raises:
-        DataError: when a partition cannot be fitted, or there is nothing to fit.
+        ConfigError: when a selection or its parameters make no sense.
+        DataError: when a partition cannot be fitted, there is nothing to fit, or the split is not what was recorded.
     """
+    declared = context.project.models[model]
+    made_selections(declared.select, model)
     rows = labelled_rows(context, model, "train")
     split_id = recorded_split(context, model)
-    declared = context.project.models[model]
     ids = {
         "model": model,
         "split_id": split_id,
@@ -62,16 +69,21 @@ def train(context: RunContext, model: str) -> TrainingReport:
         declared.seed,
         {**ids, "run_id": run_id, "made_ms": context.clock.now_ms()},
         attempt=1,
+        select=declared.select,
     )
     try:
-        partitions = _fit_all(context, rows, plan)
+        made = _fit_all(context, rows, plan)
     except DataError:
         context.registry.finish(run_id, succeeded=False)
         raise
-    return TrainingReport(model, run_id, split_id, ids["feature_set_id"], partitions)
+    if declared.select:
+        context.registry.record(run_id, {}, {"selection.json": _selection(made)})
+    partitions = {key: {name: float(row[name]) for name in ("rows", "seconds", "bytes")} for key, row in made.items()}
+    selected = {key: list(row["inputs"]) for key, row in made.items()}
+    return TrainingReport(model, run_id, split_id, ids["feature_set_id"], partitions, selected)
 
 
-def _fit_all(context: RunContext, rows: DataFrame, plan: Plan) -> dict[str, dict[str, float]]:
+def _fit_all(context: RunContext, rows: DataFrame, plan: Plan) -> dict[str, Any]:
     """Fit every partition, those that failed again; return what was made, by partition."""
     table = tables.candidates(str(plan.ids["model"]))
     failed: dict[str, str] = {}
@@ -88,7 +100,13 @@ def _fit_all(context: RunContext, rows: DataFrame, plan: Plan) -> dict[str, dict
             f"model {plan.ids['model']}: expected a model of every partition after {ATTEMPTS} attempts; "
             f"failed: {failed or 'no training row has an outcome and a partition'}"
         )
-    return {key: {name: float(row[name]) for name in ("rows", "seconds", "bytes")} for key, row in made.items()}
+    return made
+
+
+def _selection(made: dict[str, Any]) -> bytes:
+    """Return the JSON of what each partition's model takes, and of what every value scored."""
+    chosen = {key: {"inputs": list(row["inputs"]), "scores": json.loads(row["scores"])} for key, row in made.items()}
+    return json.dumps(chosen, indent=1).encode()
 
 
 def _fitted(rows: DataFrame, plan: Plan) -> DataFrame:
@@ -99,10 +117,12 @@ def _fitted(rows: DataFrame, plan: Plan) -> DataFrame:
 def _made(context: RunContext, table: str, run_id: str) -> list[Any]:
     """Return one small row a partition: its latest attempt, without the bytes."""
     run = context.tables.read(table).where(F.col("run_id") == run_id)
+    scores = F.get_json_object("reference", "$.scores").alias("scores")
+    kept = ("error", "rows", "seconds", "bytes", "inputs", "scores")
     return (
-        run.select("partition_key", "attempt", "error", "rows", "seconds", F.length("content").alias("bytes"))
+        run.select("*", F.length("content").alias("bytes"), scores)
         .groupBy("partition_key")
-        .agg(F.max_by(F.struct("error", "rows", "seconds", "bytes"), "attempt").alias("last"))
+        .agg(F.max_by(F.struct(*kept), "attempt").alias("last"))
         .select("partition_key", "last.*")
         .orderBy("partition_key")
         .collect()
@@ -117,5 +137,6 @@ def _parameters(context: RunContext, model: str) -> dict[str, Any]:
         "algorithm": declared.algorithm.strategy,
         "baseline": declared.baseline.strategy,
         "split": declared.split.strategy,
+        **({"select": ", ".join(choice.strategy for choice in declared.select)} if declared.select else {}),
         **{f"algorithm.{name}": value for name, value in declared.algorithm.parameters.items()},
     }

@@ -28,7 +28,10 @@ Conf = Annotated[Path, typer.Option("--conf", help="Folder of projects and envir
 @app.command()
 def check(project: ProjectName = "", environment: EnvironmentName = "local", conf: Conf = Path("conf")) -> None:
     """Validate project and environment as a whole; every mistake with file, key, expected and found."""
+    from batch_layer.choices import check_choices  # loads Spark, which nothing else here needs
+
     loaded = load_project(conf / (project or default_project(conf)))
+    check_choices(loaded)
     load_environment(conf / "environments" / f"{environment}.yaml", addresses())
     definition = compile_definition(loaded)
     features = sum(len(group.features) for group in definition.groups.values())

@@ -163,7 +163,8 @@ def _name(source: Source, frame: DataFrame, carried: list[str], found: list[Reas
     # A good record costs the conditions alone: no sentence is made for it, and no array.
     broken = F.when(F.col(BROKEN).isNotNull(), F.array(F.col(BROKEN)))
     wrong = reduce(Column.__or__, (reason.wrong for reason in found), F.lit(False))  # noqa: FBT003
-    several = F.when(wrong, F.array_compact(F.array(*(reason.told() for reason in found))))
+    # Flattened, not compacted: what takes a lambda is not compiled, nor is anything that stands in one projection with it.
+    several = F.when(wrong, F.flatten(F.array(*(reason.told() for reason in found))))
     every = F.coalesce(broken, several, F.array().cast("array<string>"))
     positions = [name for name in carried if name != BROKEN]
     named = frame.select(

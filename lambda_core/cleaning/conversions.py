@@ -5,7 +5,7 @@ A text is readable or it is not; nothing is guessed, trimmed or cut off:
     integer  12, -7, +3, and 12.0 (other programs write whole numbers so where a column has gaps); 64 bits;
              never 12.5, 1e3, 12x or " 12"
     decimal  12, -7.25, .5, 1e3; at most 18 digits; digits beyond the scale are rounded half up, away from zero
-    float    as decimal, at any length, finite (no NaN, no infinity); -0.0 becomes 0.0
+    float    as decimal, at any length, up to 1e140 either way (no NaN, no infinity); -0.0 becomes 0.0
     boolean  true or false, in any case
     string   as it is
 """
@@ -25,12 +25,16 @@ if TYPE_CHECKING:
 _INTEGER = r"^[+-]?[0-9]+([.]0*)?$"
 _NUMBER = r"^[+-]?([0-9]+([.][0-9]*)?|[.][0-9]+)([eE][+-]?[0-9]{1,3})?$"
 
+GREATEST_FLOAT = 1e140
+"""Squares of it, as often as there are events, still add up to a double, whatever the order: no state of accepted floats
+overflows in one rendering and not in another."""
+
 _MOMENTS = (T.TimestampType, T.TimestampNTZType, T.DateType)
 
 EXPECTED = {
     "integer": "an integer of 64 bits",
     "decimal": "a decimal number of at most 18 digits",
-    "float": "a finite number",
+    "float": "a number of at most 1e140 either way",
     "boolean": "true or false",
     "string": "a text",
     "timestamp": "a time",
@@ -102,5 +106,5 @@ def _number(value: Column, found: T.DataType, target: T.DataType) -> Column:
 
 
 def finite(value: Column) -> Column:
-    """Return the double with -0.0 as 0.0, and null for NaN and the infinities."""
-    return F.when(F.abs(value) < F.lit(float("inf")), value + F.lit(0.0))
+    """Return the double with -0.0 as 0.0, and null for NaN and what is greater than any float may be."""
+    return F.when(F.abs(value) <= F.lit(GREATEST_FLOAT), value + F.lit(0.0))

@@ -78,9 +78,11 @@ def _parsed(text: Column) -> Column:
     """Return a variant `{"record": <the object>}`; null where the text is not one whole JSON object.
 
     Spark's parsers stop at the end of the first value and look at nothing behind it. What follows an object can be
-    neither part of a list around it nor of an object around it, both at once: so it is read in both.
+    neither part of a list around it nor of an object around it, both at once: so it is read in both. Where the text's only
+    closing brace is its last character, nothing is behind: whatever ends the object is that brace.
     """
-    alone = F.json_array_length(F.concat(F.lit("["), text, F.lit("]"))) == 1
+    last = F.instr(text, "}") == F.length(F.rtrim(text))
+    alone = last | (F.json_array_length(F.concat(F.lit("["), text, F.lit("]"))) == 1)
     return F.when(alone, F.try_parse_json(F.concat(F.lit('{"record":'), text, F.lit("}"))))
 
 

@@ -25,15 +25,15 @@ class Reason:
 
     Attributes:
         wrong: whether it is; null means that it is not.
-        sentence: what is said of it then.
+        sentence: what is said of it then; never null then.
     """
 
     wrong: Column
     sentence: Column
 
     def told(self) -> Column:
-        """Return the sentence where it is wrong, else null."""
-        return F.when(self.wrong, self.sentence)
+        """Return an array of the sentence where it is wrong, else an empty one."""
+        return F.when(self.wrong, F.array(self.sentence)).otherwise(F.array().cast("array<string>"))
 
 
 def unreadable(name: str, declared: Declared, given: Column, value: Column) -> Reason:

@@ -43,7 +43,7 @@ class SpeedSettings(Section):
         trigger: `realtime <duration>` (Real-Time Mode; the duration is the checkpoint interval) or a plain duration
             for micro-batches of that length.
         raw_trigger_ms: how often the raw writer commits.
-        max_batch: how many updates a worker takes in one round trip.
+        max_batch: how many updates the merge worker takes in one round trip at most, which is while it is behind.
         topic_partitions: partitions of the project's own topics where they are made.
         query_metrics_port, merge_metrics_port, score_metrics_port: where the process of the queries and the workers serve
             Prometheus metrics, on loopback; none when unset.
@@ -53,7 +53,7 @@ class SpeedSettings(Section):
 
     trigger: str = "realtime 30 seconds"
     raw_trigger_ms: Milliseconds = Field(default=5_000, alias="raw_trigger")
-    max_batch: int = Field(default=500, ge=1, le=2_000)
+    max_batch: int = Field(default=2_000, ge=1, le=2_000)
     topic_partitions: int = Field(default=2, ge=1)
     query_metrics_port: int | None = Field(default=None, ge=1, le=65535)
     merge_metrics_port: int | None = Field(default=None, ge=1, le=65535)

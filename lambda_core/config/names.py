@@ -74,8 +74,18 @@ def _in_models(project: Project) -> Iterator[Use]:
         asking = project.feature_sets.get(model.feature_set)
         if asking is not None and asking.asked_by in project.sources:
             yield f"models.{name}.partition_by", model.partition_by, project.sources[asking.asked_by].all_columns
+        asked_about = _entities_of(project, model.feature_set)
+        for place, entity in enumerate(model.split.entities or ()):
+            yield f"models.{name}.split.entities[{place}]", entity, asked_about
     for route, model_name in project.serving.routes.items():
         yield f"serving.routes.{route}", model_name, project.models
+
+
+def _entities_of(project: Project, feature_set: str) -> list[str]:
+    """Return the entities that a feature set's groups are about."""
+    asked = project.feature_sets.get(feature_set)
+    groups = [project.feature_groups.get(group) for group in (asked.groups if asked else ())]
+    return list(dict.fromkeys(group.entity for group in groups if group is not None))
 
 
 def _columns_in(expression: str) -> list[str]:

@@ -4,11 +4,12 @@ Durations are texts such as `5 minutes`, `2h`, `30d`; the models keep them in mi
 `_ms`. Expressions are Spark SQL over the columns of the source they stand in.
 """
 
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import Field
 
 from lambda_core.config.blocks import WindowedAggregations
+from lambda_core.config.modelling import Choice, Gate, Label, Model, Split
 from lambda_core.config.section import Milliseconds, Name, Section
 from lambda_core.config.sources import Column, Derived, Expectation, Files, Lookup, RowRule, Source
 from lambda_core.features.windows import HOUR_MS, MINUTE_MS
@@ -35,6 +36,7 @@ __all__ = [
     "Section",
     "Serving",
     "Source",
+    "Split",
     "View",
     "WindowedAggregations",
 ]
@@ -81,65 +83,6 @@ class FeatureSet(Section):
     where: str = "true"
     request_features: dict[Name, RequestFeature] = {}
     groups: tuple[Name, ...] = ()
-
-
-class Label(Section):
-    """What is to be predicted, from the source of outcomes.
-
-    Attributes:
-        value: Spark SQL over the outcome's columns: 0, 1, or null where the outcome says nothing.
-        join: columns that are equal in the asking event and its outcome.
-        delay: the embargo: an outcome is known at the latest this long after the asking event.
-    """
-
-    description: str = ""
-    owner: str = ""
-    source: Name
-    value: str
-    join: tuple[Name, ...] = Field(min_length=1)
-    delay_ms: Milliseconds = Field(alias="delay")
-
-
-class Choice(Section):
-    """A strategy by its name in the stage's menu, or by the dotted path of a user's own class, with its parameters."""
-
-    strategy: str
-    parameters: dict[str, Any] = {}
-
-
-class Gate(Section):
-    """What a candidate must show, in every partition, on the same held-out rows.
-
-    Attributes:
-        min_auc_gain: smallest gain of ROC AUC over the baseline (0 to 1).
-        min_log_loss_drop: smallest share by which log loss lies below the baseline's (0 to 1).
-        min_rows: fewest held-out rows that a partition may be judged by.
-        resamples: paired bootstrap resamples of the held-out rows; the intervals' lower ends must lie above zero.
-        confidence: share of the resamples inside an interval.
-        blocking: whether a version that falls short is kept from being deployed; else it is only told.
-    """
-
-    min_auc_gain: float = 0.0
-    min_log_loss_drop: float = 0.0
-    min_rows: int = Field(default=100, ge=2)
-    resamples: int = Field(default=500, ge=100, le=10_000)
-    confidence: float = Field(default=0.95, gt=0.5, lt=1.0)
-    blocking: bool = True
-
-
-class Model(Section):
-    """A model: one artefact a partition, trained, judged and deployed as a whole."""
-
-    description: str = ""
-    owner: str = ""
-    feature_set: Name
-    label: Name
-    partition_by: Name
-    split: Choice
-    algorithm: Choice
-    baseline: Choice
-    gate: Gate = Gate()
-    seed: int = 0
 
 
 class Rung(Section):

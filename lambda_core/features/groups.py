@@ -10,6 +10,8 @@ from functools import cached_property
 from itertools import accumulate
 from typing import Any
 
+import msgspec
+
 from lambda_core.features.aggregations import Aggregation, State, operator_width
 from lambda_core.features.windows import Window
 
@@ -108,6 +110,11 @@ class FeatureGroup:
     def widths(self) -> dict[str, int]:
         """Return how many components each of the plan's operators with a parameter takes."""
         return {operator: operator_width(operator) for operator in self.plan if ":" in operator}
+
+    @cached_property
+    def rule(self) -> bytes:
+        """Return what the script that merges rows is told of the group, packed: plan, hops and, if any, widths."""
+        return msgspec.msgpack.encode((self.plan, self.hops_ms, *([self.widths] if self.widths else [])))
 
     @cached_property
     def width(self) -> int:

@@ -12,6 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from lambda_core.features.json_sql import digits_json, text_json
 from lambda_core.features.keys import entity_key_sql
 
 if TYPE_CHECKING:
@@ -91,6 +92,29 @@ def update_struct(definition: Definition, group: FeatureGroup) -> str:
         "unique": "unique_id",
     }
     return f"named_struct({', '.join(f'{name!r}, {expression}' for name, expression in fields.items())})"
+
+
+def update_json(definition: Definition, group: FeatureGroup, entity: str) -> str:
+    """Return the Spark SQL of one update as JSON: what `to_json` makes of `update_struct`.
+
+    Args:
+        definition: names the definition that it is made under.
+        group: whose states it carries.
+        entity: the column with the key of its entity; not null.
+    """
+    texts = [f"coalesce({text}, '')" for slot in group.slots for text in slot.aggregation.lift_sql(slot.sees)]
+    row = f"to_json(array({', '.join(texts)}))" if "s" in group.components else digits_json(texts)
+    numbers = {
+        "partition": "`partition`",
+        "offset": "`offset`",
+        "append_ms": "append_time_ms",
+        "event_ms": "event_time_ms",
+    }
+    parts = [f"""'{{"definition":"{definition.id}","group":"{group.name}","entity":'""", text_json(entity)]
+    for name, number in numbers.items():
+        parts += [f"""',"{name}":'""", f"coalesce(cast({number} as string), 'null')"]
+    parts += ["""',"row":'""", row, f"""coalesce(concat(',"unique":', {text_json("unique_id")}), '')""", "'}'"]
+    return f"concat({', '.join(parts)})"
 
 
 def _row(components: Iterable[str]) -> str:

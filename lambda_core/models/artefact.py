@@ -6,7 +6,7 @@ import hashlib
 from typing import TYPE_CHECKING
 
 from lambda_core.errors import ArtefactError
-from lambda_core.models.scoring import OnnxScorer, Scorer
+from lambda_core.models.scoring import OnnxScorer, Scorer, SelectingScorer
 
 if TYPE_CHECKING:
     from lambda_core.models.manifest import Artefact, Manifest
@@ -66,16 +66,18 @@ def check_references(scorer: Scorer, artefact: Artefact, place: str) -> None:
             )
 
 
-def load_scorer(content: bytes | None, manifest: Manifest, partition: str) -> OnnxScorer:
-    """Return the partition's scorer, verified: hash, width of the vector, reference rows.
+def load_scorer(content: bytes | None, manifest: Manifest, partition: str) -> Scorer:
+    """Return the partition's scorer of whole vectors, verified: hash, number of inputs, reference rows.
 
     Raises:
         ArtefactError: when anything is not as the manifest says.
     """
     verify(content, manifest, partition)
     place = f"model {manifest.model} version {manifest.version} partition {partition}"
-    scorer = OnnxScorer(content or b"")
-    if scorer.width not in (None, len(manifest.inputs)):
-        raise ArtefactError(f"{place}: expected {len(manifest.inputs)} inputs, found {scorer.width}")
+    taken, model = manifest.taken(partition), OnnxScorer(content or b"")
+    if model.width not in (None, len(taken)):
+        raise ArtefactError(f"{place}: expected {len(taken)} inputs, found {model.width}")
+    whole = list(range(len(manifest.inputs)))
+    scorer: Scorer = model if taken == whole else SelectingScorer(model, taken, len(whole))
     check_references(scorer, manifest.artefact(partition), place)
     return scorer

@@ -15,8 +15,9 @@ class Artefact(msgspec.Struct, frozen=True):
 
     Attributes:
         sha256: hash of the ONNX bytes, hexadecimal. size: their number.
+        inputs: names of the vector's values that this model takes, in its order; empty: all of them.
         metrics: figures on the held-out rows: `auc`, `log_loss`, `brier`, and the baseline's as `baseline_<name>`.
-        reference_inputs: vectors of some training rows.
+        reference_inputs: whole vectors of some training rows.
         reference_predictions: probabilities that the training library gave for them.
     """
 
@@ -25,6 +26,7 @@ class Artefact(msgspec.Struct, frozen=True):
     metrics: dict[str, float] = {}
     reference_inputs: list[Vector] = []
     reference_predictions: list[float] = []
+    inputs: list[str] = []
 
 
 class Manifest(msgspec.Struct, frozen=True):
@@ -32,7 +34,7 @@ class Manifest(msgspec.Struct, frozen=True):
 
     Attributes:
         feature_set_id: id of the vector it was trained on; a vector of another id is never scored by it.
-        inputs: names of the vector's values, in order.
+        inputs: names of the vector's values, in order; a partition's model may take fewer of them (`Artefact.inputs`).
         run_id: the training run, also in the registry. split_id: which rows trained it.
         created_ms: when the version was made, milliseconds since 1970-01-01 UTC.
     """
@@ -61,6 +63,21 @@ class Manifest(msgspec.Struct, frozen=True):
                 "or let the ladder's next rung answer"
             )
         return self.partitions[partition]
+
+    def taken(self, partition: str) -> list[int]:
+        """Return the places in the vector of what one partition's model takes, in the model's order.
+
+        Raises:
+            ArtefactError: when this version has no model of the partition, or it takes what the vector lacks.
+        """
+        names = self.artefact(partition).inputs or self.inputs
+        lacking = [name for name in names if name not in self.inputs]
+        if lacking:
+            raise ArtefactError(
+                f"model {self.model} version {self.version} partition {partition}: expected inputs out of "
+                f"{', '.join(self.inputs)}; found {', '.join(lacking)}; train and deploy on the present definition"
+            )
+        return [self.inputs.index(name) for name in names]
 
     def encode(self) -> bytes:
         """Return the JSON text; equal manifests have equal bytes."""

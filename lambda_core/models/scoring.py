@@ -76,6 +76,34 @@ class OnnxScorer:
         return np.asarray(flat, dtype=np.float64)
 
 
+class SelectingScorer:
+    """A model that takes some of the vector's values, asked with whole vectors.
+
+    Args:
+        scorer: the model.
+        places: of the values that it takes, in its order.
+        width: how many values a whole vector has.
+    """
+
+    def __init__(self, scorer: Scorer, places: Sequence[int], width: int) -> None:
+        self._scorer = scorer
+        self._places = tuple(places)
+        self._width = width
+
+    def score(self, vectors: Sequence[Vector]) -> list[float]:
+        """Return the probability of the label being 1, one a whole vector.
+
+        Raises:
+            ArtefactError: when a vector has another number of values than the feature set.
+        """
+        for vector in vectors:
+            if len(vector) != self._width:
+                raise ArtefactError(
+                    f"vectors of {len(vector)} values: expected {self._width}; the model is of another feature set"
+                )
+        return self._scorer.score([[vector[place] for place in self._places] for vector in vectors])
+
+
 def as_matrix(vectors: Sequence[Vector]) -> NDArray[np.float32]:
     """Return the vectors as rows of 32-bit floats; None becomes NaN.
 

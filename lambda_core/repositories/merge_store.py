@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from lambda_core.schemas.messages import Update
     from lambda_core.views.keyspace import Keyspace
     from lambda_core.views.pointer import Published
+    from lambda_core.views.script import ScriptCall
 
 
 @dataclass(frozen=True)
@@ -82,9 +83,8 @@ class MergeStore:
         scripts = Scripts(self._definition, self._keys, epoch, first_period, views)
         calls = {partition: scripts.merge_calls(updates) for partition, updates in parts.items()}
         replies = iter(call_all(self._client, self._script, list(chain.from_iterable(calls.values()))))
-        late = {partition: sum(map(scripts.is_late, updates)) if views else 0 for partition, updates in parts.items()}
-        return {partition: _total(islice(replies, len(own)), late[partition]) for partition, own in calls.items()}
+        return {partition: _total(own, islice(replies, len(own))) for partition, own in calls.items()}
 
 
-def _total(replies: Iterable[Sequence[int]], late: int) -> MergeCounts:
-    return replace(MergeCounts(*map(sum, zip(*replies, strict=True))), late=late)
+def _total(calls: Iterable[ScriptCall], replies: Iterable[Sequence[int]]) -> MergeCounts:
+    return replace(MergeCounts(*map(sum, zip(*replies, strict=True))), late=sum(call.late for call in calls))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import TYPE_CHECKING, Any, cast
 
 import redis
@@ -30,6 +31,8 @@ __all__ = ["BatchCache", "EntityViews", "ViewStore", "ViewsRead", "Wanted"]
 
 MAX_READS = 5
 """How often a read is repeated when the pointer moves under it."""
+AT_ONCE = 50
+"""So many entities are read in one step: Redis answers nobody else meanwhile, and each may have many periods."""
 
 Wanted = tuple[str, str]
 """A feature group and the canonical key of an entity."""
@@ -98,14 +101,17 @@ class ViewStore:
         """Tell whether this Redis, and each of its shards, holds a published view in full."""
         return marks_of(self._client, self._keys).holds(published.epoch, published.generation)
 
-    def is_caught_up(self, published: Published) -> bool:
-        """Tell whether the view's updates are all applied again, if Redis was started again."""
-        return self._caught_up.holds(published.epoch)
+    def refusals(self, published: Published) -> list[str]:
+        """Return why nothing would be merged from a published view now, in the words of the errors that a read raises."""
+        lost = [] if self.is_held(published) else [self._lost(published.epoch)]
+        behind = [] if self._caught_up.holds(published.epoch) else [self._caught_up.behind(published.epoch)]
+        return list(map(str, [*lost, *behind]))
 
     def read(self, wanted: Sequence[Wanted]) -> ViewsRead:
-        """Return both views of every entity asked for, in one atomic round trip (another one if the pointer moved).
+        """Return both views of every entity asked for, all under one pointer.
 
-        Over a cluster every entity is read in one atomic step, from all shards at the same time, and then the pointer.
+        One Redis is asked for up to `AT_ONCE` of them in one atomic round trip. Over a cluster every entity is read in one
+        atomic step, from all shards at the same time, and then the pointer. It begins again if the pointer moved.
 
         Raises:
             EpochError: when Redis lacks the mark of the epoch: what it holds is not all there was.
@@ -172,13 +178,26 @@ class ViewStore:
     def _ask(self, pointer: Pointer, wanted: Sequence[Wanted], known: set[Wanted]) -> list[Any]:
         if as_cluster(self._client):
             return self._ask_shards(pointer, wanted, known)
+        # The pointer of the last step counts: if it did not move, nothing that it names was let go before the others.
+        parts = [wanted[first : first + AT_ONCE] for first in range(0, max(1, len(wanted)), AT_ONCE)]
+        pointers, marks, caught_up, replies = zip(
+            *(self._ask_at_once(pointer, part, known) for part in parts), strict=True
+        )
+        broken = [reply for reply in caught_up if isinstance(reply, redis.ResponseError)]
+        return [pointers[-1], all(marks), broken[0] if broken else all(caught_up), *chain.from_iterable(replies)]
+
+    def _ask_at_once(
+        self, pointer: Pointer, wanted: Sequence[Wanted], known: set[Wanted]
+    ) -> tuple[bytes | None, int, Any, list[Any]]:
+        """Return the pointer, whether the epoch is marked and caught up, and a reply an entity, of one moment."""
         with answering(self._client), self._client.pipeline(transaction=True) as pipeline:
             pipeline.get(self._keys.pointer)
             pipeline.sismember(self._keys.mark, pointer.current.epoch)
             self._caught_up.ask(pipeline, pointer.current.epoch)
             for one in wanted:
                 self._ask_for(pipeline, pointer, one, is_known=one in known)
-            return pipeline.execute(raise_on_error=False)
+            found, marked, caught_up, *replies = pipeline.execute(raise_on_error=False)
+        return found, marked, caught_up, replies
 
     def _ask_shards(self, pointer: Pointer, wanted: Sequence[Wanted], known: set[Wanted]) -> list[Any]:
         """Ask a cluster, which has no transaction over several entities. The order is the guarantee.

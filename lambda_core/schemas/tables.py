@@ -8,7 +8,8 @@
     tiles_<group>       one row a (entity, hop_ms, tile_start_ms): `row array<string>` (components of all slots),
                         `last_event_ms`
     training_<set>      one row an asking event: `prediction_key`, t_ms, entities, the vector's columns, `label`
-    split_<model>       one row an asking event: `prediction_key`, split (train, test, embargo), split_id
+    split_<model>       one row an asking event: `prediction_key`, split (train, test, embargo), `row_hash` (of the training
+                        row), split_id; the commit's note names the split, and each part's rows and hash
     candidates_<model>  one row a (training run, partition, attempt): CANDIDATES_SCHEMA
     verdicts_<model>    one row a (training run, partition) that was judged: VERDICTS_SCHEMA
     scores_<model>      one row a score (schemas.messages.Score)
@@ -53,8 +54,10 @@ CANDIDATES_SCHEMA = (
     "definition_id string, split_id string, inputs array<string>, rows bigint, seconds double, sha256 string, "
     "content binary, baseline_sha256 string, baseline binary, reference string"
 )
-"""`error` is null for a partition that was fitted, else why it was not; `content` and `baseline` are ONNX; `reference`
-is the JSON of some training rows' vectors (`inputs`) and of the library's own `predictions` for them."""
+"""`error` is null for a partition that was fitted, else why it was not; `content` and `baseline` are ONNX; `inputs`
+are the vector's values that the candidate takes, in order (the baseline is given all of them); `reference` is the JSON of some
+training rows' whole vectors (`inputs`), of the library's own `predictions` for them and, where values were selected, of
+their `scores` by step."""
 
 VERDICTS_SCHEMA = (
     "run_id string, model string, partition_key string, version string, champion string, split_id string, "

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 import msgspec
 
 from lambda_core.features.definition import FeatureGroup
-from lambda_core.views.speed import merge_rows
 
 Tiles = dict[tuple[int, int], list[str]]
 """(hop_ms, start_ms) -> row of components."""
@@ -67,8 +66,10 @@ def unpack(packed: bytes) -> BatchValue:
 def _pack_hop(group: FeatureGroup, hop_ms: int, tiles: Tiles) -> list[object]:
     rows = sorted((start_ms, row) for (hop, start_ms), row in tiles.items() if hop == hop_ms)
     suffixes: list[list[str]] = []
+    states = group.zero()
     for _, row in reversed(rows):
-        suffixes.append(merge_rows(group, row, suffixes[-1]) if suffixes else row)
+        states = group.merge(group.decode(row), states)
+        suffixes.append(group.encode(states) if suffixes else row)
     starts = array("q", [start_ms for start_ms, _ in rows]).tobytes()
     return [hop_ms, starts, *_joined([row for _, row in rows]), *_joined(suffixes[::-1])]
 

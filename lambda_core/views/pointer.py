@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
 
@@ -38,7 +38,7 @@ class Published:
 
     def encode(self) -> bytes:
         """Return the canonical JSON."""
-        return _canonical(asdict(self))
+        return _canonical(self)
 
     @classmethod
     def decode(cls, text: bytes) -> "Published":
@@ -65,7 +65,7 @@ class Pointer:
 
     def encode(self) -> bytes:
         """Return the canonical JSON; equal pointers have equal bytes, as the compare-and-set needs."""
-        return _canonical(asdict(self))
+        return _canonical(self)
 
     @classmethod
     def decode(cls, text: bytes) -> "Pointer":
@@ -84,8 +84,8 @@ class Pointer:
         return min(self.current.horizon, self.previous.horizon if self.previous else self.current.horizon)
 
 
-def _canonical(fields: dict[str, Any]) -> bytes:
-    return json.dumps(fields, sort_keys=True, separators=(",", ":")).encode()
+def _canonical(named: Published | Pointer) -> bytes:
+    return json.dumps(named, default=vars, sort_keys=True, separators=(",", ":")).encode()
 
 
 def _published(fields: dict[str, Any]) -> Published:

@@ -10,8 +10,11 @@ For every window, with `start = floor(t - length, hop)`:
    events of t or later. The answer then says `edge`.
 """
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
+from operator import itemgetter
+from typing import NamedTuple
 
 from lambda_core.errors import OverflowStateError
 from lambda_core.features.aggregations import State, Value
@@ -20,8 +23,6 @@ from lambda_core.features.windows import Window
 from lambda_core.schemas.messages import GroupProvenance
 from lambda_core.views.packing import BatchValue
 from lambda_core.views.speed import SpeedHash
-
-Rows = list[list[str]]
 
 
 @dataclass(frozen=True)
@@ -33,12 +34,61 @@ class GroupReading:
     overflowed: list[str]
 
 
-class EntityReader:
-    """Reads one (feature group, entity) at any t from views that were read once; reads share what they have in common.
+class Run:
+    """Rows of components by their moment, ascending, and the states of any stretch of them.
 
-    Between two reads of a busy entity most tiles are the same, so that their merge is kept: a read then merges it with
-    the batch side's suffix and the single events.
+    Reads of a busy entity at neighbouring moments share most of a stretch: what ends further on is merged from where the
+    last one before it ended, so that many reads cost little more than one.
     """
+
+    def __init__(self, group: FeatureGroup, timed: Sequence[tuple[int, list[str]]] = ()) -> None:
+        self._group = group
+        self.moments = [moment for moment, _ in timed]
+        self._rows = [row for _, row in timed]
+        self._decoded: dict[tuple[int, int], State] = {}
+        self._merged: dict[tuple[int, int], tuple[list[int], list[State]]] = {}
+
+    def between(self, start_ms: int, end_ms: int) -> "Stretch":
+        """Return the rows of the moments in `[start_ms, end_ms)`."""
+        return Stretch(self, bisect_left(self.moments, start_ms), bisect_left(self.moments, end_ms))
+
+    def state(self, slot: int, first: int, end: int) -> State:
+        """Return the slot's state of the rows in `[first, end)`, places in the run."""
+        ends, states = self._merged.setdefault((slot, first), ([first], [None]))
+        at = bisect_right(ends, end) - 1
+        if ends[at] < end:
+            state, merge = states[at], self._group.slots[slot].aggregation.merge
+            for place in range(ends[at], end):
+                state = merge(state, self._decode(slot, place))
+            at += 1
+            ends.insert(at, end)
+            states.insert(at, state)
+        return states[at]
+
+    def _decode(self, slot: int, place: int) -> State:
+        """Return one row's state: of a row only what is asked for is decoded, and once."""
+        key = (slot, place)
+        if key not in self._decoded:
+            texts = self._rows[place][self._group.places[slot]]
+            self._decoded[key] = self._group.slots[slot].aggregation.decode(texts)
+        return self._decoded[key]
+
+
+class Stretch(NamedTuple):
+    """The rows in `[first, end)` of a run."""
+
+    run: Run
+    first: int
+    end: int
+
+    @property
+    def is_empty(self) -> bool:
+        """Tell whether there is no row."""
+        return self.first >= self.end
+
+
+class EntityReader:
+    """Reads one (feature group, entity) at any t from views that were read once; reads share what they have in common."""
 
     def __init__(
         self,
@@ -49,12 +99,14 @@ class EntityReader:
         *,
         late: bool = False,
     ) -> None:
-        self._group, self._entity, self._batch, self._speed, self._late = group, entity, batch, speed, late
+        self._group, self._entity, self._batch, self._late = group, entity, batch, late
         self._positions, self._last_event_ms = _positions(speed), _last_event(batch, speed)
-        self._decoded: dict[tuple[int, int], State] = {}
-        self._merged: dict[tuple[int, tuple[int, ...]], State] = {}
-        self._suffixes: dict[tuple[int, int], Rows] = {}
-        self._kept: list[Rows] = []  # keeps the rows alive, so that an id names one of them
+        tiles = {hop_ms: _tiles_of(speed, hop_ms) for hop_ms in group.hops_ms}
+        self._tiles = {hop_ms: Run(group, [(start, row) for start, row, _ in own]) for hop_ms, own in tiles.items()}
+        self._folded = {hop_ms: [folded_ms for *_, folded_ms in own] for hop_ms, own in tiles.items()}
+        singles = [(moment.event_time_ms, row) for hash_ in speed for moment, row in hash_.singles]
+        self._singles = Run(group, sorted(singles, key=itemgetter(0)))
+        self._suffixes: dict[tuple[int, int], Run] = {}
 
     def read(self, t_ms: int) -> GroupReading:
         """Return the group's features at `t_ms`."""
@@ -63,16 +115,13 @@ class EntityReader:
         edges: list[bool] = []
         from_batch = from_speed = False
         for window, features in self._group.by_window.items():
-            parts = [
-                self._batch_rows(window, t_ms, edges),
-                self._tiles(window, t_ms, edges),
-                self._singles(window, t_ms),
-            ]
-            from_batch, from_speed = from_batch or bool(parts[0]), from_speed or bool(parts[1] or parts[2])
-            keyed = [(tuple(map(id, rows)), rows) for rows in parts if rows]
+            of_batch = self._of_batch(window, t_ms, edges)
+            of_speed = [self._of_tiles(window, t_ms, edges), self._singles.between(window.start(t_ms), t_ms)]
+            from_batch = from_batch or not of_batch.is_empty
+            from_speed = from_speed or not all(stretch.is_empty for stretch in of_speed)
             for feature in features:
                 try:
-                    values[feature.name] = feature.answer.finish(self._state(feature.slot, keyed), t_ms)
+                    values[feature.name] = feature.answer.finish(self._state(feature.slot, [of_batch, *of_speed]), t_ms)
                 except OverflowStateError:
                     overflowed.append(feature.name)
         provenance = GroupProvenance(
@@ -80,49 +129,32 @@ class EntityReader:
         )
         return GroupReading(values, provenance, overflowed)
 
-    def _batch_rows(self, window: Window, t_ms: int, edges: list[bool]) -> Rows:
+    def _of_batch(self, window: Window, t_ms: int, edges: list[bool]) -> Stretch:
+        hop_ms, start_ms = window.hop_ms, window.start(t_ms)
         if self._batch is None:
-            return []
-        tiles, start_ms = self._batch.hops[window.hop_ms], window.start(t_ms)
+            return Stretch(self._singles, 0, 0)
         if t_ms > self._batch.last_event_ms:
-            if (window.hop_ms, start_ms) not in self._suffixes:
-                suffix = tiles.suffix(start_ms)
-                self._suffixes[window.hop_ms, start_ms] = [] if suffix is None else [suffix]
-            return self._suffixes[window.hop_ms, start_ms]
-        counted = tiles.between(start_ms, t_ms)
-        edges.append(bool(counted) and counted[-1][0] + window.hop_ms > t_ms)
-        return [row for _, row in counted]
+            if (hop_ms, start_ms) not in self._suffixes:
+                suffix = self._batch.hops[hop_ms].suffix(start_ms)
+                self._suffixes[hop_ms, start_ms] = Run(self._group, [] if suffix is None else [(start_ms, suffix)])
+            return self._suffixes[hop_ms, start_ms].between(start_ms, t_ms)
+        counted = self._batch.hops[hop_ms].between(start_ms, t_ms)
+        edges.append(bool(counted) and counted[-1][0] + hop_ms > t_ms)
+        return Run(self._group, counted).between(start_ms, t_ms)
 
-    def _tiles(self, window: Window, t_ms: int, edges: list[bool]) -> Rows:
-        rows: Rows = []
-        for hash_ in self._speed:
-            starts, found = hash_.tiles_between(window.hop_ms, window.start(t_ms), t_ms)
-            edges.append(bool(starts) and starts[-1] + window.hop_ms > t_ms and hash_.folded_ms >= t_ms)
-            rows += found
-        return rows
+    def _of_tiles(self, window: Window, t_ms: int, edges: list[bool]) -> Stretch:
+        run, folded = self._tiles[window.hop_ms], self._folded[window.hop_ms]
+        counted = run.between(window.start(t_ms), t_ms)
+        over_t = max(counted.first, bisect_right(run.moments, t_ms - window.hop_ms))  # tiles from here on end after t
+        edges.append(any(folded_ms >= t_ms for folded_ms in folded[over_t : counted.end]))
+        return counted
 
-    def _singles(self, window: Window, t_ms: int) -> Rows:
-        return [row for hash_ in self._speed for row in hash_.singles_between(window.start(t_ms), t_ms)]
-
-    def _state(self, slot: int, parts: Sequence[tuple[tuple[int, ...], Rows]]) -> State:
-        """Return the slot's state of all these rows' events; of a row only what is asked for is decoded, and once."""
+    def _state(self, slot: int, stretches: Sequence[Stretch]) -> State:
+        """Return the slot's state of all these rows' events."""
         aggregation = self._group.slots[slot].aggregation
         state: State = None
-        for ids, rows in parts:
-            if (slot, ids) not in self._merged:
-                self._merged[slot, ids] = self._merge(slot, rows)
-                self._kept.append(rows)
-            state = aggregation.merge(state, self._merged[slot, ids])
-        return state
-
-    def _merge(self, slot: int, rows: Rows) -> State:
-        aggregation, place = self._group.slots[slot].aggregation, self._group.places[slot]
-        state: State = None
-        for row in rows:
-            key = (slot, id(row))
-            if key not in self._decoded:
-                self._decoded[key] = aggregation.decode(row[place])
-            state = aggregation.merge(state, self._decoded[key])
+        for run, first, end in stretches:
+            state = aggregation.merge(state, run.state(slot, first, end))
         return state
 
 
@@ -145,3 +177,14 @@ def _last_event(batch: BatchValue | None, speed: Sequence[SpeedHash]) -> int | N
     moments = [hash_.last_event_ms() for hash_ in speed] + ([batch.last_event_ms] if batch else [])
     newest = max(moments, default=-1)
     return newest if newest >= 0 else None
+
+
+def _tiles_of(speed: Sequence[SpeedHash], hop_ms: int) -> list[tuple[int, list[str], int]]:
+    """Return start, row, and the greatest event time that is folded in the same hash, of the hop's tiles, ascending."""
+    tiles = [
+        (start_ms, row, hash_.folded_ms)
+        for hash_ in speed
+        for (hop, start_ms), row in hash_.tiles.items()
+        if hop == hop_ms
+    ]
+    return sorted(tiles, key=itemgetter(0))

@@ -35,11 +35,16 @@ what the records that it drops are copies of."""
 
 @dataclass(frozen=True)
 class ScriptCall:
-    """One call of a script: its keys, all of one (group, entity) but for the epoch mark, and its arguments."""
+    """One call of a script: its keys, all of one (group, entity) but for the epoch mark, and its arguments.
+
+    Attributes:
+        updates: how many it brings. late: how many of them lie in a period that a view closed without them.
+    """
 
     keys: list[str]
     args: list[str | int | bytes]
     updates: int = 0
+    late: int = 0
 
 
 @dataclass(frozen=True)
@@ -141,12 +146,12 @@ class Scripts:
             self.keys.late(group.name, entity, self.epoch),
         ]
         view = self.definition.project.view
-        widths = [group.widths] if group.widths else []
-        rule = msgspec.msgpack.encode((group.plan, group.hops_ms, *widths))
-        updates = [(*_place(one), *([True] if self.views and self.is_late(one) else [])) for one in run]
-        settings: list[str | int | bytes] = [view.ring, self._horizon_ms(group.name), rule]
+        late = [bool(self.views) and self.is_late(one) for one in run]
+        updates = [(*_place(one), True) if is_late else _place(one) for one, is_late in zip(run, late, strict=True)]
+        settings: list[str | int | bytes] = [view.ring, self._horizon_ms(group.name), group.rule]
         packed = [msgspec.msgpack.encode(part) for part in (updates, *(one.row for one in run))]
-        return ScriptCall(keys, [self.epoch, period, self.first_period, *settings, *packed], updates=len(run))
+        args = [self.epoch, period, self.first_period, *settings, *packed]
+        return ScriptCall(keys, args, updates=len(run), late=sum(late))
 
 
 def is_late(definition: Definition, views: Iterable[Published], update: Update) -> bool:

@@ -23,7 +23,6 @@ depend on the order, too.
 
 from bisect import bisect_left
 from dataclasses import dataclass, field
-from operator import itemgetter
 from struct import Struct
 
 import msgspec
@@ -77,7 +76,6 @@ class SpeedHash:
     singles: list[tuple[Moment, list[str]]] = field(default_factory=list)
     places: list[int] = field(default_factory=list)
     tiles: dict[tuple[int, int], list[str]] = field(default_factory=dict)
-    _by_hop: dict[int, tuple[list[int], list[list[str]]]] | None = field(default=None, repr=False, compare=False)
 
     def apply(self, group: FeatureGroup, update: Update, seen: SeenKeys, ring: int) -> str:
         """Apply one update; return `applied`, `fenced` or `duplicate`."""
@@ -101,7 +99,7 @@ class SpeedHash:
         self.places.insert(at, place)
 
     def _fold(self, group: FeatureGroup, moment: Moment, row: list[str]) -> None:
-        self.folded_ms, self._by_hop = max(self.folded_ms, moment.event_time_ms), None
+        self.folded_ms = max(self.folded_ms, moment.event_time_ms)
         for hop_ms in group.hops_ms:
             tile = (hop_ms, floor_to(moment.event_time_ms, hop_ms))
             self.tiles[tile] = merge_rows(group, self.tiles[tile], row) if tile in self.tiles else row
@@ -109,23 +107,6 @@ class SpeedHash:
     def last_event_ms(self) -> int:
         """Return the greatest event time in the hash; -1 when it is empty."""
         return max(self.folded_ms, self.singles[-1][0].event_time_ms if self.singles else NOTHING_FOLDED)
-
-    def singles_between(self, start_ms: int, end_ms: int) -> list[list[str]]:
-        """Return the rows of the single events in `[start_ms, end_ms)`."""
-        first = bisect_left(self.singles, start_ms, key=_event_time)
-        return [row for _, row in self.singles[first : bisect_left(self.singles, end_ms, key=_event_time)]]
-
-    def tiles_between(self, hop_ms: int, start_ms: int, end_ms: int) -> tuple[list[int], list[list[str]]]:
-        """Return starts and rows of the hop's tiles that start in `[start_ms, end_ms)`, ascending."""
-        if self._by_hop is None:
-            self._by_hop = {}
-            for (hop, start), row in sorted(self.tiles.items(), key=itemgetter(0)):
-                starts, rows = self._by_hop.setdefault(hop, ([], []))
-                starts.append(start)
-                rows.append(row)
-        starts, rows = self._by_hop.get(hop_ms, ([], []))
-        first, last = bisect_left(starts, start_ms), bisect_left(starts, end_ms)
-        return starts[first:last], rows[first:last]
 
     def encode(self) -> dict[bytes, bytes]:
         """Return the hash's fields as Redis holds them."""
@@ -160,10 +141,6 @@ class SpeedHash:
             hash_.singles.append((moment, msgspec.msgpack.decode(rows[place])))
             hash_.places.append(place)
         return hash_
-
-
-def _event_time(single: tuple[Moment, list[str]]) -> int:
-    return single[0].event_time_ms
 
 
 def merge_rows(group: FeatureGroup, left: list[str], right: list[str]) -> list[str]:

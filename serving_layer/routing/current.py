@@ -89,15 +89,9 @@ class Current:
         try:
             self.refresh()
             views = self._sources.views
-            published = views.pointer().current
-            held, caught_up = views.is_held(published), views.is_caught_up(published)
+            reasons = views.refusals(views.pointer().current)
         except MainstemError as error:
             return [str(error)]
-        lost = f"Redis lacks the mark of epoch {published.epoch}: publish again and rebuild the speed view"
-        behind = (
-            f"Redis was started again and lacks updates of epoch {published.epoch}: the merge workers are catching up"
-        )
-        reasons = [why for is_so, why in ((held, lost), (caught_up, behind)) if not is_so]
         for name, model in self.serving.models.items():
             if model.loaded is None:
                 why = model.refused[1] if model.refused else "none was deployed; run: mainstem batch run deployment"

@@ -72,7 +72,7 @@ def as_raw(frame: DataFrame, place: str, batch: int, now_ms: int) -> DataFrame:
 
     The fingerprint names the record's keys in any order, as that of a JSON file names those of its first line.
     """
-    keys = "array_sort(array_distinct(coalesce(json_object_keys(cast(value as string)), array())))"
+    keys = "sort_array(array_distinct(coalesce(json_object_keys(cast(value as string)), array())))"
     made = {
         "format": F.lit("json"),
         "header": F.lit(None),

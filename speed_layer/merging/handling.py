@@ -13,7 +13,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from lambda_core.fail_points import passed
@@ -134,7 +134,7 @@ class MergeHandler:
         for target in self._targets:
             own = parts[target.definition.id]
             for partition, counts in (self._store.apply(target, own) if own else {}).items():
-                self._measures.count(partition, asdict(counts))
+                self._measures.count(partition, vars(counts))
                 if counts.late:
                     self._name_late(target, own[partition])
         for partition, outcomes in left_out.items():

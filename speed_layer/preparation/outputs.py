@@ -8,13 +8,14 @@ accepted, a message too long  one message of quarantine in place of all of them,
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pyspark.sql import functions as F  # noqa: N812 - as Spark's own documentation names it
 
 from lambda_core.features.keys import entity_key_sql
 from lambda_core.features.requests_sql import request_feature_sql
-from lambda_core.features.states_sql import update_struct
+from lambda_core.features.states_sql import ACCEPTED, update_json
 from lambda_core.repositories.log import MAX_MESSAGE_BYTES
 from lambda_core.schemas.ids import prediction_id_sql
 from lambda_core.schemas.messages import QUARANTINE, REQUESTS, UPDATES, topic
@@ -22,17 +23,20 @@ from lambda_core.schemas.messages import QUARANTINE, REQUESTS, UPDATES, topic
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
-    from lambda_core.features.definition import Definition
+    from lambda_core.features.definition import Definition, FeatureGroup
 
 MAX_BYTES = MAX_MESSAGE_BYTES
 """The longest message that is sent, key and value together; what the broker refused would stop the query."""
 EXCERPT_CHARACTERS = 1_024
 _KEEP_NULLS = "map('ignoreNullFields', 'false')"
 _MESSAGE = "array<struct<topic:string,key:string,value:string>>"
+_KEPT = ("`partition`", "`offset`", "append_time_ms", "reasons", "_value")
 
 
 def messages(definition: Definition, source_name: str, cleaned: DataFrame, max_bytes: int = MAX_BYTES) -> DataFrame:
     """Return one row a message: `topic`, `key`, `value` (JSON, fields of `schemas.messages`).
+
+    Steps of plain expressions, none with a lambda: Spark compiles all of it, and works out each text once.
 
     Args:
         definition: names the groups and models that the source feeds.
@@ -40,33 +44,60 @@ def messages(definition: Definition, source_name: str, cleaned: DataFrame, max_b
         cleaned: one row a cleaned record, with `reasons`, `duplicate` and the record's bytes as `_value`.
         max_bytes: the longest message that is sent.
     """
-    one_by_one = [*_updates(definition, source_name), *_requests(definition, source_name)]
-    wanted = f"filter(array({', '.join(one_by_one)}), each -> each is not null)" if one_by_one else "array()"
-    made = cleaned.selectExpr(
-        *("`partition`", "`offset`", "append_time_ms", "reasons", "_value"),
-        f"cast(case when size(reasons) = 0 and duplicate is null then {wanted} else array() end as {_MESSAGE}) as _made",
+    groups = definition.groups_of(source_name)
+    keyed = cleaned.selectExpr("*", *(_entity(group, place) for place, group in enumerate(groups)))
+    made = [_update(definition, group, f"_entity{place}") for place, group in enumerate(groups)]
+    made += _requests(definition, source_name)
+    told = keyed.selectExpr(*_KEPT, *(part for place, message in enumerate(made) for part in message.columns(place)))
+    chosen = _chosen(definition, source_name, [message.topic for message in made], max_bytes)
+    return told.select(F.explode(F.expr(chosen)).alias("each")).where("each is not null").select("each.*")
+
+
+@dataclass(frozen=True)
+class _Made:
+    """A message that a counted record may become: its topic, and Spark SQL of when, its key and its value."""
+
+    topic: str
+    when: str
+    key: str
+    value: str
+
+    def columns(self, place: int) -> tuple[str, str]:
+        """Return key and value as columns; the value is null where there is no message."""
+        return f"{self.key} as _key{place}", f"case when {self.when} then {self.value} end as _message{place}"
+
+
+def _entity(group: FeatureGroup, place: int) -> str:
+    return f"case when {ACCEPTED} then {entity_key_sql(group.key_columns)} end as _entity{place}"
+
+
+def _update(definition: Definition, group: FeatureGroup, entity: str) -> _Made:
+    name = topic(definition.project.project, UPDATES)
+    return _Made(
+        name, f"{entity} is not null", f"concat('{group.name}:', {entity})", update_json(definition, group, entity)
     )
-    too_long = f"exists(_made, each -> octet_length(each.key) + octet_length(each.value) > {max_bytes})"
-    longest = "array_max(transform(_made, each -> octet_length(each.key) + octet_length(each.value)))"
-    reason = f"concat('record: expected messages of at most {max_bytes} bytes, found one of ', {longest})"
+
+
+def _chosen(definition: Definition, source_name: str, topics: list[str], max_bytes: int) -> str:
+    """Return the Spark SQL of a record's messages, with nulls among them: its own, or one of quarantine."""
     name = definition.project.project
+    sizes = [f"coalesce(octet_length(_key{place}) + octet_length(_message{place}), 0)" for place in range(len(topics))]
+    longest = f"greatest(0, 0, {', '.join(sizes)})" if sizes else "0"
+    reason = f"concat('record: expected messages of at most {max_bytes} bytes, found one of ', {longest})"
     broken = _quarantine(name, source_name, "reasons")
     oversized = _quarantine(name, source_name, f"array({reason})")
-    chosen = f"case when size(reasons) > 0 then array({broken}) when {too_long} then array({oversized}) else _made end"
-    return made.select(F.explode(F.expr(chosen)).alias("each")).select("each.*")
+    own = [
+        f"case when _message{place} is not null then {_message(each, f'_key{place}', f'_message{place}')} end"
+        for place, each in enumerate(topics)
+    ]
+    whole = f"array({', '.join(own)})" if own else f"cast(array() as {_MESSAGE})"
+    return (
+        f"case when size(reasons) > 0 then array({broken}) when {longest} > {max_bytes} then array({oversized}) "
+        f"else {whole} end"
+    )
 
 
-def _updates(definition: Definition, source_name: str) -> list[str]:
-    name = topic(definition.project.project, UPDATES)
-    made = []
-    for group in definition.groups_of(source_name):
-        entity = entity_key_sql(group.key_columns)
-        message = _message(name, f"concat('{group.name}:', {entity})", f"to_json({update_struct(definition, group)})")
-        made.append(f"case when {entity} is not null then {message} end")
-    return made
-
-
-def _requests(definition: Definition, source_name: str) -> list[str]:
+def _requests(definition: Definition, source_name: str) -> list[_Made]:
     name = topic(definition.project.project, REQUESTS)
     made = []
     for model_name, model in definition.project.models.items():
@@ -74,7 +105,7 @@ def _requests(definition: Definition, source_name: str) -> list[str]:
         if asking.asked_by == source_name:
             partition_key = f"coalesce(cast(`{model.partition_by}` as string), '')"
             request = f"to_json({_request(definition, model_name, partition_key)}, {_KEEP_NULLS})"
-            made.append(f"case when ({asking.where}) then {_message(name, partition_key, request)} end")
+            made.append(_Made(name, f"{ACCEPTED} and ({asking.where})", partition_key, request))
     return made
 
 

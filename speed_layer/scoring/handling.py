@@ -1,8 +1,9 @@
 """What becomes of a batch of requests. Pure: predictions, clock and the outbox are given.
 
-1. Every request is answered and scored by the ladder, all in one read.
+1. Every request is answered and scored by the ladder, all in one read; not again what this worker has sent.
 2. The first score of a prediction id stands. A repeat is dropped and counted; what stands is sent on once more unless
    this worker has already sent it, since the one before may have ended between keeping and sending.
+3. Where Redis lost what stood, what this worker had sent stands again: it was the first.
 """
 
 from __future__ import annotations
@@ -23,7 +24,8 @@ if TYPE_CHECKING:
     from speed_layer.monitoring import Measures
     from speed_layer.worker import Record
 
-_REMEMBERED = 100_000
+_REMEMBERED = 10_000
+"""How many scores a worker knows again: more than it makes in the second that a killed Redis may lose."""
 _DECODER = msgspec.json.Decoder(Request)
 
 
@@ -70,7 +72,7 @@ class ScoreHandler:
         self._measures = measures
         self._log = log
         self._lag = lag
-        self._sent: OrderedDict[str, None] = OrderedDict()
+        self._sent: OrderedDict[str, Score] = OrderedDict()
         self._next: dict[int, int] = {}
         self._appended: dict[int, list[int]] = {}
 
@@ -91,10 +93,8 @@ class ScoreHandler:
         """Answer, score, keep and send the batch's requests."""
         asked = self._read(records)
         requests = [request for _, request in asked]
-        scores = [
-            self._score(request, prediction)
-            for request, prediction in zip(requests, self._outbox.predict(requests), strict=True)
-        ]
+        predicted = iter(self._outbox.predict([one for one in requests if one.prediction_id not in self._sent]))
+        scores = [self._sent.get(one.prediction_id) or self._score(one, next(predicted)) for one in requests]
         passed("score.before_stand")
         standing = self._outbox.stand(scores)
         passed("score.after_stand")
@@ -146,7 +146,7 @@ class ScoreHandler:
         return asked
 
     def _remember(self, sent: Mapping[str, Score]) -> None:
-        self._sent.update(dict.fromkeys(sent))
+        self._sent.update(sent)
         while len(self._sent) > _REMEMBERED:
             self._sent.popitem(last=False)
 

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
     from lambda_core.context import RunContext
 
+MAX_REQUESTS = 500
+"""How many requests are answered together at most: the first one's score waits for the last one's."""
+
 
 def run_score(context: RunContext, partitions: Sequence[int] | None = None, stop: Event | None = None) -> Counter[str]:
     """Answer requests with scores until SIGTERM, SIGINT, or `stop`; return how many came from which rung.
@@ -44,7 +47,7 @@ def run_score(context: RunContext, partitions: Sequence[int] | None = None, stop
     records = KafkaRecordLog(settings.kafka, name)
     measures = Measures("score", context.clock, context.log)
     handler = ScoreHandler(outbox, context.clock, measures, context.log, records.lag)
-    worker = Worker(records, handler, settings.speed.max_batch)
+    worker = Worker(records, handler, min(settings.speed.max_batch, MAX_REQUESTS))
     try:
         with reporting_worker(context, measures, name, settings.speed.score_metrics_port):
             run_until(stop or stop_on_signals(), worker, context.log, measures.waits)

@@ -4,6 +4,7 @@ from fractions import Fraction
 
 from hypothesis import strategies as st
 
+from lambda_core.cleaning.conversions import GREATEST_FLOAT
 from lambda_core.features.windows import DAY_MS, HOUR_MS
 from tests.laws.oracle import Event
 from tests.laws.worlds import PERIOD_MS, PLAIN, definition
@@ -29,6 +30,7 @@ monies = st.one_of(
 reals = st.one_of(
     st.sampled_from([0.0, -0.0, 0.1, 0.2, -0.3, 1e-300, 5e-324, 1e16, 1e21, -1e-5, 123456789.123]),
     st.floats(-1e9, 1e9),
+    st.floats(-GREATEST_FLOAT, GREATEST_FLOAT),
     st.none(),
 )
 words = st.one_of(

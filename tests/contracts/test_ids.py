@@ -6,6 +6,7 @@ import itertools
 import json
 
 from batch_layer.ingestion.json_lines import JsonLines
+from batch_layer.segregation.drawing import lot, lot_sql
 from lambda_core.schemas.ids import content_id, content_id_sql, prediction_id, prediction_id_sql
 from speed_layer.ingestion.ingest import as_raw
 
@@ -65,3 +66,15 @@ def test_a_record_has_the_same_fingerprint_from_a_topic_and_as_the_first_line_of
     }
     assert differing == {}
     assert len(set(of_files)) == len({tuple(sorted(json.loads(r))) if r[0] == "{" else () for r in RECORDS})
+
+
+def test_a_lot_is_the_same_number_in_spark_sql_and_in_python(spark):
+    keys = ["", "a", "file/-1/7", "it's", "\\", "é", "\N{SNOWMAN}", "\N{GRINNING FACE}x", *map(str, range(200))]
+    seeds = [0, 1, -7, 2**63]
+    frame = spark.createDataFrame([(key,) for key in keys], "key string")
+
+    found = frame.selectExpr(
+        "key", *(f"{lot_sql(seed, 'key')} as `{place}`" for place, seed in enumerate(seeds))
+    ).collect()
+
+    assert [tuple(row) for row in found] == [(key, *(lot(seed, key) for seed in seeds)) for key in keys]

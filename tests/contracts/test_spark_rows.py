@@ -1,13 +1,16 @@
 """Law 1, Spark's part: its SQL lifts an event and adds up tiles to the rows of the rule in Python."""
 
 import struct
+from base64 import b64encode
 from decimal import Decimal
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 
 from lambda_core.features.aggregations import Moment
-from lambda_core.features.states_sql import tile_frame, updates_frame
+from lambda_core.features.keys import entity_key_sql
+from lambda_core.features.states_sql import tile_frame, update_json, update_struct, updates_frame
 from lambda_core.schemas.messages import Update
 from lambda_core.views.script import Scripts
 from lambda_core.views.speed import SpeedHash, merge_rows
@@ -82,6 +85,30 @@ def test_spark_lifts_an_event_to_the_very_row_of_the_rule(prepared, blocks):
         assert all(same), (row.row, expected)
         assert (row.append_ms, row.event_ms, row.unique) == (event.append_ms, event.event_ms, f"u{event.offset}")
         assert (row.definition, row.group, row.entity) == (definition.id, "things", event.entity.replace("|", "%7C"))
+
+
+NASTY = ["plain", "", '"', "\\", "\x00\x1f\x7f", "ä€😀", "%|{}:", '\\"\n']
+"""Texts that JSON escapes, or a key."""
+
+
+@pytest.mark.parametrize("blocks", KINDS)
+def test_an_update_made_of_texts_is_the_json_of_its_struct(prepared, blocks):
+    definition = declared(blocks=blocks)
+    group, frame = definition.groups["things"], prepared[1]
+    texts = ", ".join(f"unbase64('{b64encode(text.encode()).decode()}')" for text in NASTY)
+    nasty = frame.selectExpr(
+        "* except (word, `key`, unique_id)",
+        f"explode(array({texts})) as _text",
+    ).selectExpr("*", *("cast(_text as string) as word", "cast(_text as string) as `key`"))
+    nasty = nasty.selectExpr("*", "case when `offset` % 2 = 0 then word end as unique_id")
+    keyed = nasty.limit(400).selectExpr("*", f"{entity_key_sql(group.key_columns)} as _entity")
+    struct, json = update_struct(definition, group), update_json(definition, group, "_entity")
+    rows = keyed.selectExpr(f"to_json({struct}) as by_spark", f"{json} as by_texts").collect()
+    assert len(rows) == 400
+    for row in rows:
+        assert msgspec.json.decode(row.by_texts.encode(), type=Update) == msgspec.json.decode(
+            row.by_spark.encode(), type=Update
+        )
 
 
 def double(text: str) -> bytes:

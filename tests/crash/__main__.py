@@ -31,6 +31,7 @@ def main(
     target: Annotated[list[str] | None, typer.Option(help=f"Who is killed; all of {', '.join(FIVE)}.")] = None,
     rate: Annotated[float, typer.Option(help="Messages a second.")] = 500,
     customers: Annotated[int, typer.Option(help="How many there are.")] = 12_000,
+    publications: Annotated[int, typer.Option(help="Views at least; 0: a first one alone.")] = 5,
     trigger: Annotated[str, typer.Option(help="The query's, as settings say it.")] = Timing.trigger,
     points: Annotated[bool, typer.Option(help="Whether processes end at their fail points, too.")] = True,
     losses: Annotated[bool, typer.Option(help="Whether Redis is emptied and put back to an older state.")] = True,
@@ -45,7 +46,9 @@ def main(
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     plan = draw_plan(seed, Scope(kills, targets=tuple(target or FIVE), points=tuple(POINTS) if points else ()))
-    settings = Settings(seed, rate, customers, losses=losses, limit_s=limit, timing=Timing(trigger=trigger))
+    settings = Settings(
+        seed, rate, customers, publications, losses=losses, limit_s=limit, timing=Timing(trigger=trigger)
+    )
     found = crash(Run(settings, plan, folder.absolute(), typer.echo))
     report.parent.mkdir(parents=True, exist_ok=True)
     written = {"seed": seed, "rate": rate, "trigger": trigger, **found.figures, "mistakes": dict(found.wrong)}

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 ASKED = 100
 """So many customers are asked for before a loss, and again and again after it."""
 NOTICED_S = 5.0
-REBUILT_S = 180.0
+REBUILT_S = 600.0
 
 
 class Growth:
@@ -85,7 +85,7 @@ class Losses:
         self._world.await_("a file that nobody rewrites", lambda: not self._rewrites())
         shutil.copytree(data, older)
         generation = self._generation()
-        self._world.await_("another view", lambda: self._generation() not in {None, generation})
+        self._world.await_("another view", lambda: self._generation() not in {None, generation}, REBUILT_S)
         time.sleep(2)
 
         def put_back() -> None:

@@ -10,8 +10,8 @@ from lambda_core.fail_points import POINTS
 
 FIVE = ("speed", "merge", "score", "broker", "redis")
 JOIN, LEAVE = "join", "leave"
-OFTEN = {"merge": (20, 200), "score": (5, 40), "raw": (3, 8), "publish": (1, 2)}
-"""The first word of a point -> between which passages of it its process ends."""
+OFTEN = {"merge": (20, 200), "score": (5, 40), "raw": (3, 8), "publish": (2, 2)}
+"""The first word of a point -> between which passages of it its process ends; of publishing, after a whole publication."""
 TOGETHER = 0.15
 """Share of the kills that come with the next one at the same time."""
 LAST_SECOND = 0.4
@@ -77,7 +77,5 @@ def draw_plan(seed: int, scope: Scope) -> Plan:
     for point in draw.sample(points, len(points)):
         kind = point.partition(".")[0]
         process = {"raw": "speed", "publish": "batch"}.get(kind, kind)
-        # The first view comes before all else.
-        least = 2 if process == "batch" and not by_process[process] else 1
-        by_process[process].append(f"{point}:{max(least, draw.randint(*OFTEN[kind]))}")
+        by_process[process].append(f"{point}:{draw.randint(*OFTEN[kind])}")
     return Plan(tuple(steps), {name: tuple(own) for name, own in by_process.items()})

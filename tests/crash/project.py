@@ -15,7 +15,7 @@ PARTITIONS = 2
 REGION = "all"
 ASKS_FROM = 90
 """Sales of this amount and more ask for a score."""
-RULES = Rules(period_ms=5_000, ring=4, duplicate_horizon_ms=20_000)
+RULES = Rules(period_ms=15_000, ring=4, duplicate_horizon_ms=20_000)
 
 
 @dataclass(frozen=True)

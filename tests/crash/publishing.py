@@ -87,6 +87,7 @@ class BatchProcess:
 
     def _start(self) -> subprocess.Popen[str]:
         variables = {**os.environ, **self._variables, "PYTHONPATH": str(ROOT), "MAINSTEM_LOG": "INFO"}
+        variables.pop("JAVA_TOOL_OPTIONS", None)  # its code runs over a million records: worth being compiled well
         if self.points:
             variables["MAINSTEM_FAIL_AT"] = self.points[0]
         self._process = subprocess.Popen(

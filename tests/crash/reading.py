@@ -31,7 +31,7 @@ from tests.crash.sales import BEACON, SHOPS, STEP_MS, T0_MS
 
 LATER_MS = 600_000
 """So much after a moment no event of it is left to come."""
-PAUSE_S = 0.015
+PAUSE_S = 0.03
 FRESH_S = 1.0
 """What is readable so soon after it was sent is fresh."""
 
@@ -143,7 +143,7 @@ class Prober:
     def _poll(self) -> None:
         client = serving_client(self.context)
         refresh_at = 0.0
-        while not self._stop.wait(0.02):
+        while not self._stop.wait(0.05):
             with suppress(MainstemError):
                 if time.monotonic() > refresh_at:
                     refresh_at = time.monotonic() + 0.5

@@ -44,6 +44,7 @@ class Process:
         self.passed: Counter[str] = Counter()
         self.starts = 0
         self.wanted = False
+        self._begin = 0
         self._running: subprocess.Popen[bytes] | None = None
         self._lock = RLock()
 
@@ -55,6 +56,7 @@ class Process:
             if self.points and self.starts > 1:
                 variables["MAINSTEM_FAIL_AT"] = self.points[0]
             with self.log.open("ab") as output:
+                self._begin = output.tell()
                 self._running = subprocess.Popen(
                     [sys.executable, "-u", "-m", f"jobs.{self.name.rstrip('0123456789')}"],
                     cwd=ROOT,
@@ -68,6 +70,10 @@ class Process:
     @property
     def is_running(self) -> bool:
         return self._running is not None and self._running.poll() is None
+
+    def has_said(self, text: str) -> bool:
+        """Tell whether this start has said it: one that is only beginning ends by SIGTERM as any program does."""
+        return text.encode() in self.log.read_bytes()[self._begin :]
 
     def kill(self) -> None:
         """End it and everything that it started, by SIGKILL; then start it again."""
@@ -104,9 +110,9 @@ class Process:
             self.start()
 
     def _why(self) -> str:
-        lines = last_lines(self.log, 3)
-        found = AT_FAIL_POINT.findall(lines)
-        return found[-1] if found else lines.replace("\n", " ")[-300:]
+        # All of this start's lines: its JVM, which lives a moment longer, has its own last words.
+        found = AT_FAIL_POINT.findall(self.log.read_bytes()[self._begin :].decode(errors="replace"))
+        return found[-1] if found else last_lines(self.log, 3).replace("\n", " ")[-300:]
 
     def _end_all(self) -> None:
         if self._running is not None:

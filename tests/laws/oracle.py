@@ -59,15 +59,15 @@ def position(event: Event) -> tuple[int, int, int]:
 def without_duplicates(events: Iterable[Event], horizon_ms: int) -> list[Event]:
     """The first copy by offset is kept; a later one is dropped if it was appended within H of the one kept last."""
     kept: list[Event] = []
+    kept_last: dict[tuple[str, int, str], Event] = {}
     for event in sorted(events, key=lambda event: event.offset):
-        same = [
-            other
-            for other in kept
-            if event.unique is not None
-            and (event.entity, event.partition, event.unique) == (other.entity, other.partition, other.unique)
-        ]
-        if not same or event.append_ms - same[-1].append_ms > horizon_ms:
+        if event.unique is None:
             kept.append(event)
+            continue
+        copies = (event.entity, event.partition, event.unique)
+        if copies not in kept_last or event.append_ms - kept_last[copies].append_ms > horizon_ms:
+            kept.append(event)
+            kept_last[copies] = event
     return kept
 
 
@@ -256,9 +256,16 @@ def folded(events: Iterable[Event], ring: int) -> list[Event]:
     return sorted(events, key=position)[:-ring]
 
 
-def seen_at_the_edge(
-    ask: Ask, batch: list[Event], periods: list[list[Event]], t_ms: int, ring: int
-) -> tuple[list[Event], bool]:
+Side = tuple[list[Event], list[Event]]
+"""The events of the batch view, or of one period: those that stand single, and those that were folded."""
+
+
+def sides(batch: list[Event], periods: list[list[Event]], ring: int) -> list[Side]:
+    """The batch side's events, all of them folded, and each period's."""
+    return [([], batch)] + [(newest(events, ring), folded(events, ring)) for events in periods]
+
+
+def seen_at_the_edge(ask: Ask, parts: list[Side], t_ms: int) -> tuple[list[Event], bool]:
     """The events that count when t lies before what was already folded, and whether that shows.
 
     A side whose folded events all lie before t is exact. Otherwise the tile of t counts as a whole: also what was
@@ -266,7 +273,7 @@ def seen_at_the_edge(
     """
     start, tile_start = floor(t_ms - ask.length_ms, ask.hop_ms), floor(t_ms, ask.hop_ms)
     counted, edge = [], False
-    for singles, old in [([], batch)] + [(newest(events, ring), folded(events, ring)) for events in periods]:
+    for singles, old in parts:
         overlap = bool(old) and max(event.event_ms for event in old) >= t_ms
         whole = [event for event in old if start <= event.event_ms and floor(event.event_ms, ask.hop_ms) < t_ms]
         counted += whole if overlap else in_window(old, ask, t_ms)

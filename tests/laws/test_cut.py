@@ -22,6 +22,7 @@ from tests.laws.oracle import (
     named,
     of_events,
     seen_at_the_edge,
+    sides,
     value,
     without_duplicates,
 )
@@ -103,10 +104,11 @@ class World:
         assert positions == self.delivered_positions()
         counted_at_all = without_duplicates(self.events, DUPLICATE_HORIZON_MS)
         batch, periods = by_period(named(counted_at_all, self.horizon, PERIOD_MS, positions), self.horizon)
+        parts = sides(batch, periods, self.ring)
         after_all_folded = True
         for feature in self.speed.group.features:
             ask = ask_of(self.speed.group, feature)
-            counted, edge = seen_at_the_edge(ask, batch, periods, t_ms, self.ring)
+            counted, edge = seen_at_the_edge(ask, parts, t_ms)
             after_all_folded = after_all_folded and not edge
             exact = value(ask, [*batch, *(event for events in periods for event in events)], t_ms)
             expected = exact if not edge else of_events(ask, counted, t_ms)

@@ -21,7 +21,7 @@ from lambda_core.features.windows import floor_to
 from lambda_core.schemas.messages import Update
 from lambda_core.views.packing import BatchValue, Tiles, pack, unpack
 from lambda_core.views.reading import GroupReading, read_group
-from lambda_core.views.speed import SeenKeys, SpeedHash, merge_rows
+from lambda_core.views.speed import SeenKeys, SpeedHash, states_of
 from tests.laws.oracle import Ask, Event
 
 PERIOD_MS = 60
@@ -164,13 +164,17 @@ def batch_value(group: FeatureGroup, events: Iterable[Event]) -> BatchValue | No
 
 def packed_value(group: FeatureGroup, counted: Sequence[Event]) -> bytes:
     """The same, of at least one event, as Redis holds it."""
-    tiles: Tiles = {}
-    for event in counted:
-        row = row_of(group, event)
+    return packed_rows(group, [(event.event_ms, row_of(group, event)) for event in counted])
+
+
+def packed_rows(group: FeatureGroup, rows: Sequence[tuple[int, list[str]]]) -> bytes:
+    """The same, of events' times and rows."""
+    of_tiles: dict[tuple[int, int], list[list[str]]] = {}
+    for event_ms, row in rows:
         for hop in group.hops_ms:
-            place = (hop, floor_to(event.event_ms, hop))
-            tiles[place] = merge_rows(group, tiles[place], row) if place in tiles else row
-    return pack(group, max(event.event_ms for event in counted), tiles)
+            of_tiles.setdefault((hop, floor_to(event_ms, hop)), []).append(row)
+    tiles: Tiles = {place: group.encode(states_of(group, own)) for place, own in of_tiles.items()}
+    return pack(group, max(event_ms for event_ms, _ in rows), tiles)
 
 
 @dataclass

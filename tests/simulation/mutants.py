@@ -203,7 +203,7 @@ def the_worker_looks_before_it_polls() -> Iterator[type[World]]:
         begun, self._begun = self._begun, False
         if not (begun and self._handler.is_current()) and not self._begin():
             return None
-        records = self._log.poll(self._max_batch, 0)
+        records = self._log.poll(self.max_batch, 0)
         if records:
             self._handler.process(records)
             self._handler.keep({record.partition: record.offset + 1 for record in records})

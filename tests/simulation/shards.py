@@ -7,6 +7,7 @@ the pointer, and one does not.
 from __future__ import annotations
 
 from contextlib import contextmanager
+from functools import partial
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
@@ -44,7 +45,7 @@ class ShardedWorld(World):
     shards = _SHARDS
 
     def client(self, name: str) -> Any:
-        return Shards(self.servers, lambda: self.between(name))
+        return Shards(self.servers, partial(self.between, name))
 
 
 class Shards(Cluster):

@@ -20,7 +20,7 @@ from lambda_core.views.script import CAUGHT_UP, LATE, MERGE, READ, RELEASE
 from lambda_core.views.speed import SeenKeys, SpeedHash
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from typing import Self
 
     from lambda_core.clock import FixedClock
@@ -149,21 +149,15 @@ class Server:
             Update("", "", "", *place[:4], msgspec.msgpack.decode(row), place[4] or None)
             for place, row in zip(places, rows, strict=True)
         ]
-        is_late = [len(place) > 5 for place in places]
         known: SeenKeys = self._or_new(seen, lambda: SeenKeys(horizon_ms))
         if period < first_period:
-            kept = [not self.rules.remember(known, update) for update in updates]
-            self._note(
-                late, period, [u for u, lies, counts in zip(updates, is_late, kept, strict=True) if lies and counts]
-            )
+            counts = [not self.rules.remember(known, update) for update in updates]
+            self._note(late, period, zip(updates, places, counts, strict=True))
             return [0, 0, 0, len(updates)]
         self._or_new(periods, set).add(period)
         own: SpeedHash = self._or_new(hash_, SpeedHash)
         became = [self.rules.apply(own, self._group, update, known, ring) for update in updates]
-        applied = (one == "applied" for one in became)
-        self._note(
-            late, period, [u for u, lies, counts in zip(updates, is_late, applied, strict=True) if lies and counts]
-        )
+        self._note(late, period, zip(updates, places, (one == "applied" for one in became), strict=True))
         return [became.count("applied"), became.count("fenced"), became.count("duplicate"), 0]
 
     def late(self, key: str, *pairs: Any) -> int:
@@ -181,9 +175,11 @@ class Server:
             self.do("hset", key, new)
         return int(all(one == process for one in (noted | new).values()))
 
-    def _note(self, key: str, period: int, updates: list[Update]) -> None:
-        if updates and self.rules.notes_late:
-            self.late(key, *(part for one in updates for part in (f"{one.partition}:{period}", one.offset)))
+    def _note(self, key: str, period: int, updates: Iterable[tuple[Update, list[Any], bool]]) -> None:
+        """Note those updates that count, and whose place says that they are late."""
+        late = [update for update, place, counts in updates if counts and len(place) > 5]
+        if late and self.rules.notes_late:
+            self.late(key, *(part for one in late for part in (f"{one.partition}:{period}", one.offset)))
 
     def read(self, batch: str, periods: str, late: str, prefix: str, horizon: int, known: str = "") -> list[Any]:
         """Return one entity's batch value, late records and hashes: `read.lua`."""
@@ -224,9 +220,10 @@ class Server:
         return self._held.get(key)
 
     def _or_new(self, key: str, make: Callable[[], Any]) -> Any:
-        if self._at(key) is None:
-            self._held[key] = make()
-        return self._held[key]
+        held = self._at(key)
+        if held is None:
+            held = self._held[key] = make()
+        return held
 
     def _now(self) -> int:
         return self._clock.now_ms() if self._now_ms is None else self._now_ms

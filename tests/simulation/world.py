@@ -16,7 +16,8 @@ from __future__ import annotations
 import random
 from collections import Counter
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, partial
+from itertools import accumulate
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -38,14 +39,15 @@ from speed_layer.merging.target import RedisTarget
 from speed_layer.positions import Positions
 from speed_layer.worker import Worker
 from tests.laws import oracle
-from tests.laws.oracle import Event
-from tests.laws.worlds import ask_of, by_period, packed_value, update_of
+from tests.laws.oracle import Ask, Event
+from tests.laws.worlds import ask_of, by_period, packed_rows, update_of
 from tests.simulation.store import Client, Rules, Server
 from tests.simulation.topics import Asked, Reading
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from lambda_core.schemas.messages import Update
     from lambda_core.views.pointer import Published
 
 SECOND_MS = 1_000
@@ -60,6 +62,8 @@ BEGIN_MS = 1_700_000_040_000
 SOURCE, UPDATES = "world.things", "world.updates"
 ENTITIES = ("ann", "bob")
 PARTITIONS = 2
+AT_REST = 100
+"""How many updates a worker takes at once when all that is left is to catch up."""
 DEPTH = 2
 """How many may be held up by others at a time."""
 
@@ -95,6 +99,13 @@ def definition(ring: int) -> Definition:
             }
         )
     )
+
+
+@cache
+def asks(ring: int) -> dict[str, Ask]:
+    """Feature -> the oracle's word for it."""
+    group = definition(ring).groups["things"]
+    return {feature.name: ask_of(group, feature) for feature in group.features}
 
 
 @dataclass
@@ -135,11 +146,11 @@ class Tables:
         return {one.source: len(self._events(one, horizon)) for one in prepared}
 
     def build(self, prepared: list[Prepared], horizon: int) -> Any:
-        values = {}
+        counted, values = self._events(prepared[0], horizon), {}
         for entity in ENTITIES:
-            own = [event for event in self._events(prepared[0], horizon) if event.entity == entity]
+            own = [(event.event_ms, self.world.update(event).row) for event in counted if event.entity == entity]
             if own:
-                values[entity] = packed_value(self.world.group, own)
+                values[entity] = packed_rows(self.world.group, own)
         return SimpleNamespace(versions={}, tiles={}, lookback_from_ms=0, values=values)
 
     def write(self, generation: str, tiles: Any) -> dict[str, Any]:
@@ -224,8 +235,10 @@ class World:
         self.seen: Counter[str] = Counter()
         self.story: list[str] | None = [] if tell else None
         self.quiet = False
+        self._made: dict[tuple[int, int], Update] = {}
         self._busy: list[str] = []
         self._said: dict[tuple[str, str], dict[int, int]] = {}
+        self._free: dict[tuple[str, ...], tuple[list[str], list[float]]] = {}
         self._trouble = self.draw.choice([0.0, 0.01, 0.03])
         self._turns = self.draw.choice([0.0, 0.1, 0.3])
         self._wrong_clocks = self.draw.choice([0.0, 0.05, 0.2])
@@ -253,7 +266,7 @@ class World:
         return ViewStore(self.reader_client, self.keys)
 
     def client(self, name: str) -> Client:
-        return Client(self.server, lambda: self.between(name))
+        return Client(self.server, partial(self.between, name))
 
     def between(self, name: str) -> str | None:
         """Let others go on before somebody's command, and say what becomes of it."""
@@ -285,8 +298,8 @@ class World:
     def turn(self) -> None:
         """Let one of those who are not busy do one thing; time goes on."""
         self.clock.advance(self.draw.choice([0, 1, 40, 900, 4_000]))
-        deeds = {name: weight for name, weight in self._deeds.items() if name.split()[0] not in self._busy}
-        (deed,) = self.draw.choices(list(deeds), list(deeds.values()))
+        deeds, weights = self._deeds_of_the_free()
+        (deed,) = self.draw.choices(deeds, cum_weights=weights)
         actor, *rest = deed.split()
         if actor == "worker":
             name = self.draw.choice(sorted(self.workers))
@@ -294,6 +307,14 @@ class World:
                 self.do(name, lambda: self.work(name))
         else:
             self.do(actor, getattr(self, "_".join([actor, *rest])))
+
+    def _deeds_of_the_free(self) -> tuple[list[str], list[float]]:
+        """What those who are not busy may do, and the sums of its weights up to each."""
+        busy = tuple(self._busy)
+        if busy not in self._free:
+            free = {name: weight for name, weight in self._deeds.items() if name.split()[0] not in busy}
+            self._free[busy] = list(free), list(accumulate(free.values()))
+        return self._free[busy]
 
     def do(self, actor: str, deed: Callable[[], None]) -> None:
         """Do something as somebody, who may be killed in it or find a server away."""
@@ -341,8 +362,15 @@ class World:
 
     def updates(self, event: Event) -> list[Any]:
         """What the query makes of an event."""
-        update = update_of(self.group, event)
-        return [msgspec.structs.replace(update, definition=self.definition.id)]
+        return [self.update(event)]
+
+    def update(self, event: Event) -> Update:
+        """An event's update, worked out once: queries emit it again, and every view has its row."""
+        place = (event.partition, event.offset)
+        if place not in self._made:
+            update = update_of(self.group, event)
+            self._made[place] = msgspec.structs.replace(update, definition=self.definition.id)
+        return self._made[place]
 
     def checkpoint(self) -> None:
         self.queries[-1].checkpoint = list(self.queries[-1].stands)
@@ -439,17 +467,16 @@ class World:
             raise AssertionError(f"{entity} at {t_ms}: found `late` though no clock differs by more than the allowance")
         self.seen["late"] += reading.provenance.late
         counted = [one for one in oracle.named(counted, horizon, PERIOD_MS, positions) if one not in late]
-        batch, periods = by_period(counted, horizon, PERIOD_MS)
+        parts = oracle.sides(*by_period(counted, horizon, PERIOD_MS), self.ring)
         edge = False
-        for feature in self.group.features:
-            ask = ask_of(self.group, feature)
-            taken, cut = oracle.seen_at_the_edge(ask, batch, periods, t_ms, self.ring)
+        for name, ask in asks(self.ring).items():
+            taken, cut = oracle.seen_at_the_edge(ask, parts, t_ms)
             edge = edge or cut
             expected = oracle.of_events(ask, taken) if cut else oracle.value(ask, counted, t_ms)
-            if reading.values[feature.name] != expected:
+            if reading.values[name] != expected:
                 raise AssertionError(
-                    f"{entity} at {t_ms}, positions {positions}, horizon {horizon}: expected {feature.name} = {expected}, "
-                    f"found {reading.values[feature.name]}"
+                    f"{entity} at {t_ms}, positions {positions}, horizon {horizon}: expected {name} = {expected}, "
+                    f"found {reading.values[name]}"
                 )
         if reading.provenance.edge != edge:
             raise AssertionError(f"{entity} at {t_ms}: expected edge to be {edge}, found {reading.provenance.edge}")
@@ -479,7 +506,8 @@ class World:
         self.reader = self.new_reader()
         if not self._is_whole():
             self.publish()
-        for name in self.workers:
+        for name, worker in self.workers.items():
+            worker.max_batch = AT_REST  # nobody is there any more for whom small steps would leave room
             for _ in range(5_000):
                 if self._step(name) == 0 and self._is_caught_up():
                     break

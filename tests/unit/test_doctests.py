@@ -1,4 +1,7 @@
-"""Every example in a docstring of the core is run: what documentation shows is so."""
+"""Every example in a docstring of the core and of the batch layer is run: what documentation shows is so.
+
+Those of segregation are tables of Spark, and run beside its other tests.
+"""
 
 import doctest
 import importlib
@@ -6,9 +9,17 @@ import pkgutil
 
 import pytest
 
+import batch_layer
 import lambda_core
 
-MODULES = [module.name for module in pkgutil.walk_packages(lambda_core.__path__, "lambda_core.")]
+WITH_SPARK = "batch_layer.segregation"
+MODULES = [
+    module.name
+    for package in (lambda_core, batch_layer)
+    for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}.")
+    if not module.name.startswith(WITH_SPARK)
+]
+STRATEGIES = ["chi_squared", "mutual_information", "correlation", "variance"]
 
 
 @pytest.mark.parametrize("name", MODULES)
@@ -21,3 +32,11 @@ def test_there_are_examples_at_all():
     finder = doctest.DocTestFinder(exclude_empty=True)
     tests = [test for name in MODULES for test in finder.find(importlib.import_module(name)) if test.examples]
     assert len(tests) >= 10
+
+
+@pytest.mark.parametrize("name", STRATEGIES)
+def test_every_selection_is_shown_on_a_table(name):
+    from batch_layer.selection import STRATEGIES as MENU
+
+    assert set(MENU) == set(STRATEGIES)
+    assert [test for test in doctest.DocTestFinder().find(MENU[name], globs={}) if len(test.examples) >= 4]

@@ -118,7 +118,7 @@ def test_a_redis_that_was_started_again_is_not_ready_and_answers_of_batch_until_
     own_store.start()
     own_store.wait_ready()
 
-    assert ["catching up" in reason for reason in serving.current.unready()] == [True]
+    assert ["was started again" in reason for reason in serving.current.unready()] == [True]
     assert serving.features("checkout", ANN).source == "batch_only"
     caught_up.note(shop.epoch, [0])
     assert (serving.current.unready(), serving.features("checkout", ANN).source) == ([], "merged")

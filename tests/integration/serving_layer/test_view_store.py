@@ -8,6 +8,7 @@ import threading
 import pytest
 
 from lambda_core.errors import BehindError, EpochError, GuardError, StoreError
+from lambda_core.repositories import view_store
 from lambda_core.repositories.caught_up import CaughtUp
 from lambda_core.repositories.store import connect
 from lambda_core.repositories.view_store import ViewStore
@@ -82,6 +83,28 @@ def test_a_redis_without_the_mark_never_answers_merged(shop):
         views.read([("by_buyer", "ann")])
 
 
+def test_a_read_in_several_steps_asks_for_the_mark_in_each(shop, monkeypatch):
+    monkeypatch.setattr(view_store, "AT_ONCE", 1)
+    shop.publish([], 0)
+    views, wanted = ViewStore(shop.client, shop.keys), [("by_buyer", "ann"), ("by_all", "all")]
+    assert len(views.read(wanted).entities) == 2
+    lost = iter([0, 1])
+    monkeypatch.setattr(views, "_ask_at_once", _without_mark(views._ask_at_once, lambda: next(lost) == 0))
+
+    with pytest.raises(EpochError, match="lacks the mark of epoch"):
+        views.read(wanted)
+
+
+def _without_mark(ask, is_lost):
+    """Return what asks as `ask` does, and finds no mark when that is lost."""
+
+    def asked(*given):
+        found, marked, *others = ask(*given)
+        return found, 0 if is_lost() else marked, *others
+
+    return asked
+
+
 def test_an_emptied_redis_never_answers(shop):
     shop.publish([], 0)
     views = ViewStore(shop.client, shop.keys)
@@ -130,7 +153,7 @@ def test_a_redis_that_was_started_again_answers_merged_once_all_partitions_have_
     for caught in ([], [1]):
         caught_up.note(shop.epoch, caught)
         caught_up.begin(shop.epoch, [0, 1])  # an epoch that goes on is no new one
-        assert not views.is_caught_up(before.pointer.current)
+        assert ["was started again" in why for why in views.refusals(before.pointer.current)] == [True]
         with pytest.raises(BehindError, match=r"was started again: .*mainstem speed status"):
             views.read(wanted)
     assert views.read_batch(wanted).entities[wanted[0]].batch is not None
@@ -163,8 +186,10 @@ def test_a_flip_since_the_last_read_is_followed_whole(shop):
     assert after == ViewStore(shop.client, shop.keys).read(wanted)
 
 
-def test_flips_under_load_never_mix_generations(store, shop):
+@pytest.mark.parametrize("at_once", [view_store.AT_ONCE, 2])
+def test_flips_under_load_never_mix_generations(store, shop, monkeypatch, at_once):
     """Generation gN holds N events of each of five entities: any mixture shows as different counts."""
+    monkeypatch.setattr(view_store, "AT_ONCE", at_once)
     group, names = shop.definition.groups["by_all"], [f"e{number}" for number in range(5)]
     events, states, expected = shop.events(5, 30, START), shop.definition.groups["by_all"].zero(), {}
     for number in range(1, 30):

@@ -1,6 +1,7 @@
 """The command line: help that teaches, and clear answers to wrong input."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -68,6 +69,33 @@ def test_config_check_counts_what_is_declared():
 
     assert result.exit_code == 0, result.output
     assert "No mistake found" in result.output
+
+
+def test_config_check_tells_every_wrong_strategy_by_its_place(tmp_path):
+    for folder in ("flights", "environments"):
+        shutil.copytree(Path(CONF) / folder, tmp_path / folder)
+    path = tmp_path / "flights" / "models.yaml"
+    text = (
+        path.read_text()
+        .replace("strategy: by_time", "strategy: by_tmie")
+        .replace("feature: dep_delay", "column: dep_delay")
+    )
+    path.write_text(
+        text.replace(
+            "    seed: 2013\n", "    seed: 2013\n    select: { strategy: chi_squared, parameters: { keep: 0 } }\n"
+        )
+    )
+
+    with pytest.raises(ConfigError) as caught:
+        runner.invoke(app, ["config", "check", "--conf", str(tmp_path)], catch_exceptions=False)
+
+    said = str(caught.value).splitlines()
+    assert [line.split(":")[0] for line in said] == [
+        "models.late_arrival.split.strategy",
+        "models.late_arrival.select[0]",
+        "models.late_arrival.baseline.parameters",
+    ]
+    assert "keep: expected a whole number from 1 on, found 0" in said[1]
 
 
 def test_config_show_prints_yaml_without_the_password(monkeypatch):

@@ -27,6 +27,14 @@ def test_a_dotted_path_names_a_class_of_one_s_own():
     assert build(MENU, Choice(strategy=path, parameters={"now_ms": 5}), "here").now_ms() == 5
 
 
+def test_what_the_stage_gives_is_no_parameter_of_the_settings():
+    assert build(MENU, Choice(strategy="doubling"), "here", factor=7).factor == 7
+    with pytest.raises(ConfigError, match=r"expected those of doubling \(none\), found times"):
+        build(MENU, Choice(strategy="doubling", parameters={"times": 3}), "here", factor=7)
+    with pytest.raises(ConfigError, match="found factor"):
+        build(MENU, Choice(strategy="doubling", parameters={"factor": 3}), "here", factor=7)
+
+
 @pytest.mark.parametrize("name", ["doublin", "lambda_core.clock.Nothing", "no.such.module"])
 def test_an_unknown_strategy_names_the_menu_and_the_place(name):
     with pytest.raises(ConfigError, match=r"models\.a\.algorithm\.strategy: expected one of doubling"):

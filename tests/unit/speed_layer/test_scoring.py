@@ -25,7 +25,7 @@ class MemoryOutbox:
 
     def __init__(self, standing=None):
         self.standing = {} if standing is None else standing
-        self.sent = []
+        self.sent, self.asked = [], []
         self.away = False
 
     def open(self):
@@ -38,14 +38,16 @@ class MemoryOutbox:
         return (model, feature_set) == ("returns", "order")
 
     def predict(self, requests):
+        self.asked += [request.prediction_id for request in requests]
         answer = Answer(900, "order", "f", "default", {})
         return [Prediction(0.5 + len(self.standing) / 100, None, "c1", answer) for _ in requests]
 
     def stand(self, scores):
-        return [
-            None if self.standing.setdefault(one.prediction_id, one) is one else self.standing[one.prediction_id]
-            for one in scores
-        ]
+        standing = []
+        for one in scores:
+            standing.append(self.standing.get(one.prediction_id))
+            self.standing.setdefault(one.prediction_id, one)
+        return standing
 
     def send(self, scores):
         if self.away:
@@ -83,6 +85,19 @@ def test_what_was_kept_but_not_sent_before_a_crash_is_sent_as_it_stands():
     second, _ = handler_of(outbox)
     second.process([record(0, "t/0/1")])
     assert [(score.prediction_id, score.score) for score in outbox.sent] == [("t/0/1", 0.5)]
+
+
+def test_what_redis_lost_after_it_was_sent_stands_again_as_it_was_sent():
+    outbox = MemoryOutbox()
+    handler, measures = handler_of(outbox)
+    handler.process([record(0, "t/0/1"), record(1, "t/0/2")])
+    (first, second), outbox.standing = outbox.sent, {}
+    handler.begin()
+    handler.process([record(1, "t/0/2"), record(2, "t/0/1")])  # another order would give other scores
+    assert outbox.standing == {"t/0/1": first, "t/0/2": second}
+    assert outbox.sent == [first, second]
+    assert outbox.asked == ["t/0/1", "t/0/2"]
+    assert measures.totals == {"default": 4}
 
 
 def test_requests_of_no_declared_model_and_other_records_are_counted_and_left():

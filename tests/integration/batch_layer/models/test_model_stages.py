@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 from mlflow import MlflowClient
@@ -13,6 +14,7 @@ from batch_layer.scoring import score
 from batch_layer.training import train
 from lambda_core.errors import ArtefactError, DataError, GuardError
 from lambda_core.models.deployed import DeployedModel
+from lambda_core.models.scoring import OnnxScorer
 from lambda_core.repositories.model_store import RedisModelStore
 
 from .conftest import MODEL, REGIONS, VECTOR, Shop, rows
@@ -178,6 +180,39 @@ def test_batch_scores_equal_the_online_scorer_bit_by_bit_and_are_written_once(ju
         assert row["score"] == loaded.scorer(row["partition_key"]).score([list(asked["values"].values())])[0]
         assert (row["model_version"], row["scored_ms"]) == ("1", 1_000)
         assert row["append_ms"] == asked["t_ms"] + 7
+
+
+SELECT = [{"strategy": "variance"}, {"strategy": "mutual_information", "parameters": {"keep": 2}}]
+
+
+def test_each_partition_is_trained_judged_deployed_and_scored_on_the_values_selected_for_it(shop, tracking):
+    frame = rows(size=1_800)
+    frame.loc[frame.region == "south", "by_buyer__price_mean_1h"] = 1.0  # tells nothing there
+    shop.fill(frame)
+    chosen = shop.but(select=SELECT, gate=OPEN)
+    trained = train(chosen.context, MODEL)
+    judged = evaluate(chosen.context, MODEL, trained.run_id)
+    deploy(chosen.context, MODEL, judged.version)
+    score(chosen.context, MODEL, 1_700_000)
+
+    loaded, models = answering(chosen).loaded, chosen.context.tables.read(f"candidates_{MODEL}").collect()
+    assert trained.selected["north"] == ["price", "by_buyer__price_mean_1h"]
+    assert trained.selected["south"][0] == "price"
+    assert "by_buyer__price_mean_1h" not in trained.selected["south"]
+    assert loaded.manifest.inputs == VECTOR
+    assert {key: one.inputs for key, one in loaded.manifest.partitions.items()} == trained.selected
+    content = {row["partition_key"]: OnnxScorer(bytes(row["content"])) for row in models}
+    assert [content[region].width for region in REGIONS] == [2, 2]
+    found = chosen.context.tables.read(f"scores_{MODEL}").collect()
+    assert len(found) == 100
+    for row in found:
+        values = json.loads(row["answer"])["values"]
+        assert list(values) == VECTOR
+        taken = [values[name] for name in trained.selected[row["partition_key"]]]
+        assert row["score"] == content[row["partition_key"]].score([taken])[0]
+    written = json.loads(Path(MlflowClient(tracking).download_artifacts(trained.run_id, "selection.json")).read_text())
+    assert {key: one["inputs"] for key, one in written.items()} == trained.selected
+    assert written["south"]["scores"]["1 variance"]["by_buyer__price_mean_1h"] == 0
 
 
 def test_nothing_is_scored_before_a_deployment_nor_by_an_artefact_with_a_byte_changed(judged_shop):

@@ -148,6 +148,13 @@ def baseline() -> bytes:
     return Isotonic("delay").fit(TrainingRows(["delay"], delay[:, None], labels), 0).to_onnx()
 
 
+def two_values() -> TrainingRows:
+    delay = np.arange(60, dtype=np.float32)
+    labels = (delay > 30).astype(float)
+    labels[::5] = 1 - labels[::5]
+    return TrainingRows(["age", "delay"], np.stack([np.ones(60, dtype=np.float32), delay], axis=1), labels)
+
+
 def held_out(size: int) -> pd.DataFrame:
     delay = np.arange(size, dtype=float)
     keys = [f"k{place:03}" for place in range(size)]
@@ -156,6 +163,7 @@ def held_out(size: int) -> pd.DataFrame:
 
 def models(champion: bytes | None) -> pd.DataFrame:
     row = {"partition_key": "north", "candidate": baseline(), "baseline": baseline(), "champion": champion}
+    row |= {"inputs": ["delay"], "champion_inputs": None if champion is None else ["delay"]}
     return pd.DataFrame([row])
 
 
@@ -168,6 +176,25 @@ def test_every_model_is_judged_on_the_same_rows_in_any_order():
     assert one["figures"].iloc[0] == other["figures"].iloc[0]
     assert found["auc"] == found["baseline_auc"] == found["champion_auc"]
     assert found["champion_auc_gain"] == 0
+
+
+def test_models_are_asked_with_the_values_that_each_takes():
+    rows, asked = held_out(60).assign(age=-1.0), models(baseline())
+    rows["label"] = (rows["delay"] > 25).astype(float)
+    asked["baseline"] = [Isotonic("delay").fit(two_values(), 0).to_onnx()]
+
+    found = json.loads(judge_partition(rows, asked, ["age", "delay"], HOW)["figures"].iloc[0])
+
+    assert found["auc"] == found["champion_auc"] == found["baseline_auc"] > 0.9
+
+
+def test_a_champion_that_takes_a_value_of_another_vector_is_left_out():
+    asked = models(baseline())
+    asked["champion_inputs"] = [["speed"]]
+
+    found = json.loads(judge_partition(held_out(60), asked, ["delay"], HOW)["figures"].iloc[0])
+
+    assert not [name for name in found if name.startswith("champion")]
 
 
 def test_without_a_champion_there_are_no_figures_of_one():

@@ -123,9 +123,9 @@ def test_floats_that_are_not_finite_are_refused_wherever_they_come_from(cleaned,
     rows = cleaned(project, values)
 
     assert [row["reasons"] for row in rows] == [
-        ["root: expected a finite number, found 'NaN'"],
-        ["x: expected a finite number, found 'NaN'"],
-        ["x: expected a finite number, found '1e999'"],
+        ["root: expected a number of at most 1e140 either way, found 'NaN'"],
+        ["x: expected a number of at most 1e140 either way, found 'NaN'"],
+        ["x: expected a number of at most 1e140 either way, found '1e999'"],
         [],
     ]
     assert str(rows[3]["x"]) == "0.0"

@@ -103,6 +103,8 @@ VALUES = [
     ("cast('NaN' as double)", "float", None),
     ("cast('-Infinity' as double)", "float", None),
     ("1.5BD", "float", 1.5),
+    ("-1e140D", "float", -1e140),
+    ("1.0000000000000002e140D", "float", None),
     ("12", "string", "12"),
     ("null", "integer", None),
     ("null", "timestamp", None),

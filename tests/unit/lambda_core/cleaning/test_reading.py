@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import random
+
 from lambda_core.cleaning import read_fields
 from lambda_core.config.sources import Source
 
@@ -106,6 +109,42 @@ def test_what_is_no_json_object_is_broken_and_quoted(records):
     found = [broken for *_, broken in read(records(NO_OBJECTS))]
 
     assert found == [f"record: expected a JSON object, found '{value.decode()}'" for value in NO_OBJECTS]
+
+
+def spoiled(count: int) -> list[bytes]:
+    """Objects with a few characters more or less."""
+    draw, texts = random.Random(7), ['{"id":"a"}', '{"id":"}"} ', '{"id":{"b":[1,{}]},"c":2}', ' {"id":1}', "{}"]
+    found = []
+    for _ in range(count):
+        text = draw.choice(texts)
+        for _ in range(draw.randrange(4)):
+            place = draw.randrange(len(text) + 1)
+            text = text[:place] + draw.choice([*'{}[]",: 1x', "},", '"d":1', ""]) + text[place + draw.randrange(2) :]
+        found.append(text.encode())
+    return found
+
+
+def is_object(value: bytes) -> bool:
+    """Whether it is one object and nothing else, no key twice, as Python sees it."""
+
+    def once(pairs):
+        if len({name for name, _ in pairs}) < len(pairs):
+            raise ValueError(pairs)
+        return dict(pairs)
+
+    try:
+        return isinstance(json.loads(value, object_pairs_hook=once, parse_constant=int), dict)  # no NaN
+    except ValueError:
+        return False
+
+
+def test_one_whole_object_and_nothing_behind_it_is_a_record_whatever_its_braces(records):
+    values = [*spoiled(3_000), *NO_OBJECTS]
+    taken = [broken is None for *_, broken in read(records(values))]
+    expected = [is_object(value) for value in values]
+    wrong = [value for value, found, right in zip(values, taken, expected, strict=True) if found != right]
+    assert wrong == []
+    assert 300 < sum(taken) < 2_700
 
 
 def test_bytes_that_are_no_utf8_are_broken(records):

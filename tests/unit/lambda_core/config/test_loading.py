@@ -115,6 +115,31 @@ def test_a_block_that_cannot_be_is_told_with_its_path(folder: Path, block: str, 
     assert said in message
 
 
+def test_an_entity_that_the_vector_is_not_about_is_told_with_those_it_is(folder: Path):
+    message = edited(folder, "models.yaml", "strategy: by_time", "strategy: by_time\n      entities: [carrier, orign]")
+
+    assert "models.yaml: models.late_arrival.split.entities[1]: expected one of carrier, destination, origin" in message
+    assert "found 'orign'; did you mean 'origin'?" in message
+
+
+@pytest.mark.parametrize(
+    "block",
+    ["{ strategy: variance }", "[{ strategy: variance }]", "\n      - strategy: variance"],
+)
+def test_one_selection_and_a_list_of_one_are_the_same(folder: Path, block: str):
+    path = folder / "models.yaml"
+    path.write_text(path.read_text().replace("    seed: 2013\n", f"    seed: 2013\n    select: {block}\n"))
+
+    assert [choice.strategy for choice in load_project(folder).models["late_arrival"].select] == ["variance"]
+
+
+def test_a_wrong_key_of_a_selection_is_told_with_the_nearest_one(folder: Path):
+    message = edited(folder, "models.yaml", "    seed: 2013\n", "    seed: 2013\n    select: { stratgey: variance }\n")
+
+    assert "models.late_arrival.select.0.stratgey" in message
+    assert "did you mean 'strategy'?" in message
+
+
 def test_a_key_that_stands_in_two_files_is_refused(folder: Path):
     (folder / "more.yaml").write_text("labels: {}\n")
 

@@ -133,6 +133,45 @@ def test_a_model_of_fewer_inputs_than_its_manifest_names_is_refused():
         load_scorer(data, manifest(data, inputs=[*INPUTS, "more"]), "north")
 
 
+def test_a_model_of_fewer_values_than_the_vector_is_asked_with_whole_vectors():
+    data = content()
+    wide = ["delay", "speed", "seats", "age"]
+    rows = [[90.0, 9.0, None, 3.0], [None, None, 1.0, None]]
+    answers = OnnxScorer(data).score([[3.0, 90.0], [None, None]])
+    narrow = Artefact(sha256(data), len(data), {}, rows, answers, INPUTS)
+
+    scorer = load_scorer(data, manifest(data, inputs=wide, partitions={"north": narrow}), "north")
+
+    assert scorer.score([[90.0, 1.0, 7.0, 3.0]]) == OnnxScorer(data).score([[3.0, 90.0]])
+    with pytest.raises(ArtefactError, match="vectors of 2 values: expected 4"):
+        scorer.score([VECTOR])
+
+
+def test_values_taken_in_another_order_are_seen_by_the_reference_rows():
+    data = content()
+    rows = [[3.0, 90.0]]
+    turned = Artefact(sha256(data), len(data), {}, rows, OnnxScorer(data).score(rows), INPUTS[::-1])
+
+    with pytest.raises(ArtefactError, match="reference row 0"):
+        load_scorer(data, manifest(data, partitions={"north": turned}), "north")
+
+
+def test_a_model_that_takes_a_value_that_the_vector_lacks_is_refused():
+    data = content()
+    other = Artefact(sha256(data), len(data), {}, [], [], ["speed", "delay"])
+
+    with pytest.raises(ArtefactError, match="expected inputs out of age, delay; found speed"):
+        load_scorer(data, manifest(data, partitions={"north": other}), "north")
+
+
+def test_a_manifest_from_before_there_was_selection_takes_the_whole_vector():
+    data = content()
+    text = manifest(data).encode().replace(b'"inputs":[],"metrics"', b'"metrics"')
+
+    assert b'"inputs":[]' not in text
+    assert Manifest.decode(text).taken("north") == [0, 1]
+
+
 def test_a_model_of_another_feature_set_id_is_not_loaded():
     answering = DeployedModel(deployed(content()), "late", "f2")
 

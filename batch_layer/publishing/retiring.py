@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -38,11 +39,11 @@ def retire(client: redis.Redis, keys: Keyspace, definition: Definition, pointer:
     marks_of(client, keys).forget(pointer)
     calls = Scripts(definition, keys, pointer.current.epoch, pointer.retained_horizon(), pointer.views)
     script, gone = Script(client, RELEASE), Counter({"batch_values": 0, "epochs": 0, "periods": 0})
-    found = _scan(client, f"{keys.entity_prefix}*")
+    named, found = _Named.by(pointer), _scan(client, f"{keys.entity_prefix}*")
     while chunk := list(islice(found, _AT_ONCE)):
-        sorted_ = [(_what(key, pointer), key) for key in chunk]
-        for what in ("batch_values", "epochs"):
-            gone[what] += _expire(client, [key for named, key in sorted_ if named == what])
+        sorted_ = [(_what(key, named), key) for key in chunk]
+        for kind in ("batch_values", "epochs"):
+            gone[kind] += _expire(client, [key for what, key in sorted_ if what == kind])
         tags = (key[len(keys.entity_prefix) :].split("}:", 1)[0] for what, key in sorted_ if what == "entity")
         entities = (tag.partition(":")[::2] for tag in tags)
         sent = [calls.release_call(*one, LIFE_SECONDS) for one in entities if one[0] in definition.groups]
@@ -50,16 +51,31 @@ def retire(client: redis.Redis, keys: Keyspace, definition: Definition, pointer:
     return dict(gone)
 
 
-def _what(key: str, pointer: Pointer) -> str | None:
+@dataclass(frozen=True)
+class _Named:
+    """What a pointer names, worked out once for all keys."""
+
+    generations: set[str]
+    newest_ms: int
+    epochs: set[str]
+    epoch: str
+
+    @classmethod
+    def by(cls, pointer: Pointer) -> _Named:
+        """Return what the pointer names."""
+        generations = {one.generation for one in pointer.views}
+        newest_ms = max(map(started_ms, generations))
+        return cls(generations, newest_ms, {one.epoch for one in pointer.views}, pointer.current.epoch)
+
+
+def _what(key: str, named: _Named) -> str | None:
     """Return what an entity's key is to a publication: a thing to let go of, or an entity to look at; None: neither."""
-    kind, named, *_ = key.rsplit("}:", 1)[1].split(":")
+    kind, own, *_ = key.rsplit("}:", 1)[1].split(":")
     if kind == "b":
-        generations = [one.generation for one in pointer.views]
-        is_old = named not in generations and started_ms(named) < max(map(started_ms, generations))
-        return "batch_values" if is_old else None
-    if named not in {one.epoch for one in pointer.views}:
+        return "batch_values" if own not in named.generations and started_ms(own) < named.newest_ms else None
+    if own not in named.epochs:
         return "epochs"
-    return "entity" if kind in "il" and named == pointer.current.epoch else None
+    return "entity" if kind in "il" and own == named.epoch else None
 
 
 def _expire(client: redis.Redis, keys: Sequence[str]) -> int:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any
+
+from py4j.protocol import Py4JError
 
 from lambda_core.cleaning import check_expressions
 from lambda_core.errors import ServerError
@@ -13,7 +16,7 @@ from speed_layer.preparation.prepare import start_query
 from speed_layer.stopping import stop_on_signals
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from threading import Event
 
     from pyspark.sql import SparkSession
@@ -22,6 +25,8 @@ if TYPE_CHECKING:
     from lambda_core.context import RunContext
 
 LOOK_S = 0.5
+STOP_S = 20.0
+"""How long queries may take to stop: with it, the process ends within half a minute of its signal."""
 
 
 def run_queries(context: RunContext, stop: Event | None = None, *, raw_only: bool = False) -> None:
@@ -63,9 +68,32 @@ def _stopped(context: RunContext) -> Iterator[list[StreamingQuery]]:
     try:
         yield queries
     finally:
-        for query in queries:
-            query.stop()
-        context.log.info("queries stopped", names=[query.name for query in queries])
+        names = [query.name for query in queries]
+        if _stop(queries):
+            context.log.info("queries stopped", names=names)
+        else:
+            context.log.warning("queries wait for a server that is away: ended all the same", names=names)
+            _halt(context.spark)
+
+
+def _stop(queries: Sequence[StreamingQuery]) -> bool:
+    """Stop all of them at once; tell whether they stopped in time.
+
+    Spark asks the broker for offsets in calls that nothing interrupts, each for a minute while the broker is away.
+    """
+    pool = ThreadPoolExecutor(max(1, len(queries)), "stop")
+    stopped, waiting = wait([pool.submit(query.stop) for query in queries], STOP_S)
+    pool.shutdown(wait=False)
+    for one in stopped:
+        one.result()
+    return not waiting
+
+
+def _halt(session: SparkSession) -> None:
+    """End the JVM without its hooks, which would wait as well: to the checkpoints it is one more kill."""
+    jvm: Any = session.sparkContext._jvm  # noqa: SLF001 - there is no public way
+    with suppress(Py4JError, OSError):  # its last answer never comes
+        jvm.java.lang.Runtime.getRuntime().halt(0)
 
 
 def _takes_records(session: SparkSession, query: StreamingQuery) -> bool:

@@ -21,6 +21,14 @@ WEIGHT = 0.01
 """Of the amount, in the model that scores."""
 
 
+@dataclass(frozen=True)
+class Standing:
+    """The scores in Redis by prediction id, which holds those of all sales since it was last emptied."""
+
+    scores: Mapping[str, bytes]
+    since_ms: int = 0
+
+
 @dataclass
 class Judgement:
     """Figures by name, and a sentence a mistake (the first of each kind)."""
@@ -79,11 +87,13 @@ def judge_scores(
     oracle: Oracle,
     records: Iterable[Placed],
     messages: Iterable[bytes],
-    standing: Mapping[str, bytes],
+    standing: Standing,
 ) -> list[dict[str, Any]]:
     """See that every asking sale has a score, and one only; return every score of the topic."""
     asked = {
-        f"{TOPIC}/{one.partition}/{one.offset}" for one in records if one.sale and one.sale.cents >= ASKS_FROM * 100
+        f"{TOPIC}/{one.partition}/{one.offset}": one.append_ms
+        for one in records
+        if one.sale and one.sale.cents >= ASKS_FROM * 100
     }
     scores = [orjson.loads(message) for message in messages]
     by_id: dict[str, dict[bytes, dict[str, Any]]] = {}
@@ -96,13 +106,15 @@ def judge_scores(
             found.mistake(
                 "scores of another value", f"{score['prediction_id']}: expected {expected}, found {score['score']}"
             )
-    for lost in sorted(asked - set(by_id)):
+    for lost in sorted(set(asked) - set(by_id)):
         found.mistake("scores lost", lost)
-    for unasked in sorted(set(by_id) - asked):
+    for unasked in sorted(set(by_id) - set(asked)):
         found.mistake("scores that nobody asked for", unasked)
-    for one in sorted(asked - set(standing)):
+    for one in sorted(
+        {one for one, append_ms in asked.items() if append_ms > standing.since_ms} - set(standing.scores)
+    ):
         found.mistake("scores lost", f"{one} in Redis")
-    for one, kept in standing.items():
+    for one, kept in standing.scores.items():
         if one in by_id and orjson.dumps(orjson.loads(kept)) not in by_id[one]:
             found.mistake("scores that stand and were not sent", one)
     judge_answers(found, oracle, (score["answer"] for score in scores), "scores")

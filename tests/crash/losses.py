@@ -79,7 +79,8 @@ class Losses:
 
     def live(self) -> None:
         """Empty Redis, then put it back to what it was a view ago."""
-        self._lose("emptied", lambda: redis.Redis.from_url(self._store.url).flushall(), is_gone=True)
+        flush = redis.Redis.from_url(self._store.url).flushall
+        self._lose("emptied", lambda: flush(asynchronous=True), is_gone=True)
         data, older = self._store.folder / "data", self._store.folder / "older"
         redis.Redis.from_url(self._store.url).config_set("auto-aof-rewrite-percentage", 0)
         self._world.await_("a file that nobody rewrites", lambda: not self._rewrites())
@@ -106,6 +107,8 @@ class Losses:
         with Growth(self._store.url) as growth:
             lose()
             lost = deploy_at = time.monotonic()
+            if is_gone:
+                self._world.run.emptied_ms = int(time.time() * 1_000)
             moments: dict[str, float] = {}
             while "serving again" not in moments:
                 if time.monotonic() > lost + REBUILT_S:

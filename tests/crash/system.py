@@ -73,7 +73,8 @@ class Process:
 
     def has_said(self, text: str) -> bool:
         """Tell whether this start has said it: one that is only beginning ends by SIGTERM as any program does."""
-        return text.encode() in self.log.read_bytes()[self._begin :]
+        with self._lock:  # while it is started again, the last start's words are no longer its own
+            return text.encode() in self.log.read_bytes()[self._begin :]
 
     def kill(self) -> None:
         """End it and everything that it started, by SIGKILL; then start it again."""

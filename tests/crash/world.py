@@ -20,13 +20,17 @@ from demo.kills import UnderWay, repeated_updates
 from demo.oracle import delta
 from lambda_core.context import RunContext
 from lambda_core.errors import MainstemError
+from lambda_core.repositories.log import KafkaTopics
 from lambda_core.repositories.pointers import PointerRepository
-from lambda_core.schemas.messages import QUARANTINE, SCORES, UPDATES, topic
+from lambda_core.schemas.messages import QUARANTINE, REQUESTS, SCORES, UPDATES, topic
 from lambda_core.views.keyspace import Keyspace
 from speed_layer.checkpoint import QUERY
+from speed_layer.positions import Positions
+from speed_layer.scoring.outbox import SCOPE
 from tests.crash import project
 from tests.crash.judging import (
     Judgement,
+    Standing,
     judge_answers,
     judge_continuity,
     judge_prepared,
@@ -85,6 +89,7 @@ class Run:
     back: dict[str, list[float]] = field(default_factory=dict)
     fresh: dict[str, list[float]] = field(default_factory=dict)
     killed: list[tuple[str, float]] = field(default_factory=list)
+    emptied_ms: int = 0
     _begin: float = field(default_factory=time.monotonic)
 
     @property
@@ -171,7 +176,7 @@ class World:
             lines.seek(0)
             judge_continuity(found, (orjson.loads(line)["answer"] for line in lines))
         messages = [value for *_, value in read(kafka, topic(project.NAME, SCORES))]
-        scores = judge_scores(found, oracle, records, messages, self._standing())
+        scores = judge_scores(found, oracle, records, messages, Standing(self._standing(), self.run.emptied_ms))
         for killed_s in (wall for name, wall in self.run.killed if name == "score"):
             later = [one["scored_ms"] / 1_000 - killed_s for one in scores if one["append_ms"] >= killed_s * 1_000]
             self.run.back.setdefault("score", []).extend(sorted(later)[:1])
@@ -279,14 +284,12 @@ class World:
         self.run.found.figures["views published"] = len(publisher.done)
 
     def _drain(self, when: str) -> None:
-        """Pause, and wait until every record is in raw, every score sent, and every entity's answer holds everything."""
+        """Pause, and wait until every record is in raw, every entity's answer holds everything, and all is scored."""
         self.sender.pause()
         records = placed(read(self.system.servers.broker.address, project.TOPIC), self.sender.sent)
         oracle = Oracle(records, project.RULES)
         raw = self.context.environment.tables / "raw_sales"
         self._await_all("everything in raw", lambda: delta.read(raw, ["offset"]).height, len(records))
-        asked = sum(one.sale is not None and one.sale.cents >= project.ASKS_FROM * 100 for one in records)
-        self._await_all("every score made", lambda: len(self._standing()), asked)
         left = {f"c|{number}": ["not asked yet"] for number in range(self.run.settings.customers)}
         compared = len(left) + SHOPS
         client = serving_client(self.context)
@@ -302,10 +305,22 @@ class World:
                 if not wrong:
                     del left[name]
         client.close()
+        self._await_scored()
         for sentences in left.values():
             self.run.found.mistake("differences", f"{when}: {sentences[0]}")
         self.run.found.figures[f"entities compared {when}"] = compared
         self.run.tell(f"{when}: {compared:,} entities compared over {len(records):,} records, {len(left)} differ")
+
+    def _await_scored(self) -> None:
+        """Wait until the scoring worker is done with every request, by the positions that it keeps."""
+        topics = KafkaTopics(self.system.servers.broker.address)
+        positions = Positions(self.context.keys, topics, topic(project.NAME, REQUESTS))
+        client, ends = redis.Redis.from_url(self.system.servers.redis.url), positions.ends()
+        self._await_all(
+            "every request scored",
+            lambda: sum(positions.kept(client, SCOPE, list(ends)).values()),
+            sum(ends.values()),
+        )
 
     def _standing(self) -> dict[str, bytes]:
         prefix = Keyspace(project.NAME).score("")

@@ -1,9 +1,11 @@
 """Tables of cases for one entity's answer: what each side holds, t, and what comes out."""
 
+import random
+
 import pytest
 
 from lambda_core.views.packing import unpack
-from lambda_core.views.reading import read_group
+from lambda_core.views.reading import EntityReader, read_group
 from lambda_core.views.speed import SeenKeys, SpeedHash
 from tests.laws.oracle import Event
 from tests.laws.worlds import DUPLICATE_HORIZON_MS, batch_value, definition, update_of
@@ -68,6 +70,18 @@ def test_an_answer_says_which_side_it_came_from_and_how_fresh_it_is(batch, speed
     _, provenance = count(batch, speed, 100)
     assert (provenance.from_batch, provenance.from_speed) == (from_batch, from_speed)
     assert provenance.last_event_ms == last
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_reads_that_share_a_reader_are_those_of_readers_of_their_own_in_any_order(seed):
+    draw = random.Random(seed)
+    moments = [draw.randrange(300) for _ in range(60)]
+    value = batch_value(GROUP, [event(event_ms, event_ms, offset) for offset, event_ms in enumerate(moments[:20])])
+    hashes = [hash_of(*moments[first : first + 10]) for first in range(20, 60, 10)]
+    shared = EntityReader(GROUP, "e", value, hashes)
+
+    for t_ms in draw.choices(range(320), k=60):
+        assert shared.read(t_ms) == read_group(GROUP, "e", value, hashes, t_ms)
 
 
 def test_positions_are_the_greatest_over_the_periods():

@@ -164,8 +164,9 @@ def _name(source: Source, frame: DataFrame, carried: list[str], found: list[Reas
     broken = F.when(F.col(BROKEN).isNotNull(), F.array(F.col(BROKEN)))
     wrong = reduce(Column.__or__, (reason.wrong for reason in found), F.lit(False))  # noqa: FBT003
     # Flattened, not compacted: what takes a lambda is not compiled, nor is anything that stands in one projection with it.
-    several = F.when(wrong, F.flatten(F.array(*(reason.told() for reason in found))))
-    every = F.coalesce(broken, several, F.array().cast("array<string>"))
+    none = F.array().cast("array<string>")
+    several = F.when(wrong, F.flatten(F.array(none, *(reason.told() for reason in found))))
+    every = F.coalesce(broken, several, none)
     positions = [name for name in carried if name != BROKEN]
     named = frame.select(
         *source.all_columns,
@@ -195,7 +196,7 @@ def _repaired(source: Source) -> Column:
 
 def _log_from(source: Source) -> Column:
     """Return `log_from` where the other of file and topic counts events of this time."""
-    if source.log_from is None or source.files is None or source.topic is None:
+    if source.log_from is None or not source.is_offline or source.topic is None:
         return F.lit(None).cast("string")
     start_ms = F.lit(int(_utc(source.log_from).timestamp() * 1000))
     of_file, time = F.col("partition") < 0, F.col("event_time_ms")

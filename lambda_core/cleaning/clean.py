@@ -159,8 +159,9 @@ def _name(source: Source, frame: DataFrame, carried: list[str], found: list[Reas
     broken = F.when(F.col(BROKEN).isNotNull(), F.array(F.col(BROKEN)))
     wrong = reduce(Column.__or__, (reason.wrong for reason in found), F.lit(False))  # noqa: FBT003
     # Flattened, not compacted: what takes a lambda is not compiled, nor is anything that stands in one projection with it.
-    several = F.when(wrong, F.flatten(F.array(*(reason.told() for reason in found))))
-    every = F.coalesce(broken, several, F.array().cast("array<string>"))
+    none = F.array().cast("array<string>")
+    several = F.when(wrong, F.flatten(F.array(none, *(reason.told() for reason in found))))
+    every = F.coalesce(broken, several, none)
     positions = [name for name in carried if name != BROKEN]
     named = frame.select(
         *source.all_columns, "event_time_ms", *positions, unique.alias("unique_id"), every.alias("reasons")

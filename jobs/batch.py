@@ -33,7 +33,7 @@ def main(arguments: list[str] | None = None, make_context: Callable[[], RunConte
     parser = argparse.ArgumentParser(description=__doc__, epilog=f"Stages, in order: {', '.join(STAGES)}.")
     parser.add_argument("stages", nargs="*", metavar="STAGE", choices=[*STAGES, []], help="a stage; default: all")
     parser.add_argument("--source", action="append", default=[], help="ingest and prepare only this source; repeatable")
-    parser.add_argument("--full", action="store_true", help="prepare all records anew, not only what is new")
+    parser.add_argument("--full", action="store_true", help="ingestion, preparation: all records, not only new ones")
     parser.add_argument(
         "--since", type=moment_ms, metavar="TIME", help="training_rows, scoring: only what asked from this moment on"
     )

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import difflib
 import importlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from lambda_core.errors import ConfigError
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from lambda_core.config.project import Project
     from lambda_core.context import RunContext
 
 STAGES: dict[str, tuple[str, str, str]] = {
@@ -31,7 +35,7 @@ class Part:
 
     Attributes:
         sources: of `ingestion` and `preparation`; none named: all.
-        full: `preparation` prepares all records anew, not only new ones.
+        full: `ingestion` looks at all that a source has, `preparation` prepares all records anew; not only new ones.
         since_ms: `training_rows` and `scoring` work on what asked from this moment on, in milliseconds since
             1970-01-01 UTC, and leave what is before as it is.
     """
@@ -42,9 +46,7 @@ class Part:
 
     def arguments(self, name: str) -> dict[str, Any]:
         """Return what a stage takes of this."""
-        if name == "ingestion":
-            return {"sources": self.sources or None}
-        if name == "preparation":
+        if name in ("ingestion", "preparation"):
             return {"sources": self.sources or None, "full": self.full}
         return {"from_ms": self.since_ms} if name in ("training_rows", "scoring") else {}
 
@@ -61,3 +63,16 @@ def stage(name: str, part: Part | None = None) -> Callable[[RunContext], Any]:
         return {declared: run(context, declared, **arguments) for declared in getattr(context.project, section)}
 
     return work
+
+
+def known_stages(project: Project) -> None:
+    """Make sure that what the project declares to follow new data are stages.
+
+    Raises:
+        ConfigError: when one is not.
+    """
+    for place, name in enumerate(project.chain.then or ()):
+        if name not in STAGES:
+            near = difflib.get_close_matches(name, list(STAGES), n=1)
+            hint = f"; did you mean {near[0]!r}?" if near else ""
+            raise ConfigError(f"chain.then[{place}]: expected one of {', '.join(STAGES)}; found {name!r}{hint}")

@@ -24,6 +24,8 @@ POINTS = {
     "score.after_keep": "the positions are kept",
     "raw.before_commit": "a batch of a topic was read; the table does not have it",
     "raw.after_commit": "the table has it; the checkpoint does not say so",
+    "ingest.before_commit": "a batch was read; the raw table does not have it",
+    "ingest.after_commit": "the raw table has it; nobody was told",
     "publish.before_write": "the tiles are written; a generation's note stands, none of its batch values",
     "publish.after_write": "its batch values are written; the note does not say so",
     "publish.before_mark": "the publication is recorded; Redis does not have the epoch's mark of it",

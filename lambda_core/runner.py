@@ -49,6 +49,13 @@ class Runner:
         context.log.info("stage ends", seconds=round(time.perf_counter() - begin, 1))
         return report
 
+    def attempt(self, stage: str, work: Callable[[RunContext], Any]) -> tuple[Any, Exception | None]:
+        """Run one stage; return its report, or what it raised, for those that go on with something else after a failure."""
+        try:
+            return self.run(stage, work), None
+        except Exception as error:  # noqa: BLE001 - it was recorded by `run`
+            return None, error
+
     def tell(self, notification: Notification) -> None:
         """Pass a notification on; a notifier that fails is logged and stops nothing."""
         try:

@@ -11,10 +11,11 @@ from lambda_core.errors import ConfigError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from lambda_core.config.origins import Repository
     from lambda_core.config.project import Choice
 
 
-def build(menu: Mapping[str, Any], choice: Choice, place: str, **given: Any) -> Any:
+def build(menu: Mapping[str, Any], choice: Choice | Repository, place: str, **given: Any) -> Any:
     """Return the chosen strategy, built with its parameters.
 
     Args:
@@ -44,7 +45,8 @@ def _load(menu: Mapping[str, Any], path: str, place: str) -> Any:
     try:
         return getattr(import_module(module), name)
     except (ImportError, AttributeError, ValueError) as error:
+        named = f"one of {', '.join(sorted(menu))}, or " if menu else ""
         raise ConfigError(
-            f"{place}.strategy: expected one of {', '.join(sorted(menu))}, or the dotted path of a class that Python "
+            f"{place}.strategy: expected {named}the dotted path of a class that Python "
             f"can import here and on Spark's executors; found {path!r}: {error}"
         ) from error

@@ -1,15 +1,25 @@
-"""Ingestion: files into the raw tables, as they came: every line with its position, batch id and fingerprint.
+"""Ingestion: whatever a source comes from into its raw table, as it came: every record with its position and batch id.
 
-Lives here: `ingest` (the flow), `strategy` (what a format must tell), one file a format, `lines` (reading on executors).
-Reads: the sources' files below the environment's data folder. Writes: `raw_<source>`, which only ever grows.
-Does not belong here: parsing (preparation's, so that a broken record too is in raw), topics (the speed layer's).
+Lives here: `ingest` (the flow), `strategy` (what a repository and a text format must tell), one file a repository (`files`,
+`delta_versions`, `jdbc`), `kafka_ranges` (a topic, at its own positions), `lines` and one file a text format, `rows` (rows as
+JSON), `known` (what raw has already), `commit`.
+Reads: files and tables below the environment's data folder, databases. Writes: `raw_<source>`, which only ever grows.
+Does not belong here: parsing (preparation's, so that a broken record too is in raw), streams (the speed layer's).
 """
 
-from batch_layer.ingestion.csv_lines import CsvLines
-from batch_layer.ingestion.ingest import FileReport, IngestionReport, ingest
-from batch_layer.ingestion.json_lines import JsonLines
-from batch_layer.ingestion.strategy import FileFormat
+from batch_layer.ingestion.commit import BatchReport
+from batch_layer.ingestion.ingest import STRATEGIES, IngestionReport, ingest
+from batch_layer.ingestion.rows import as_records, shape
+from batch_layer.ingestion.strategy import Batch, Repository, Request
 
-STRATEGIES: dict[str, type[FileFormat]] = {"csv": CsvLines, "json": JsonLines}
-
-__all__ = ["STRATEGIES", "FileReport", "IngestionReport", "ingest"]
+__all__ = [
+    "STRATEGIES",
+    "Batch",
+    "BatchReport",
+    "IngestionReport",
+    "Repository",
+    "Request",
+    "as_records",
+    "ingest",
+    "shape",
+]

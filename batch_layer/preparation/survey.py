@@ -46,7 +46,7 @@ def survey(context: RunContext, source_name: str, known: Progress) -> Survey:
     The table is pinned to its version, so that what comes meanwhile is the next survey's.
 
     Raises:
-        SchemaError: when a source with files was never ingested.
+        SchemaError: when a source that ingestion reads was never ingested.
         DataError: when its files have more different headers than a source can mean.
     """
     whole = _raw(context, source_name)
@@ -80,6 +80,6 @@ def survey(context: RunContext, source_name: str, known: Progress) -> Survey:
 def _raw(context: RunContext, source_name: str) -> DataFrame:
     source, table = context.project.sources[source_name], raw(source_name)
     exists = context.tables.exists(table)
-    if source.files is None and not exists:
+    if not source.is_offline and not exists:
         return context.spark.createDataFrame([], RAW_SCHEMA)
     return context.tables.read(table, context.tables.version(table) if exists else None)

@@ -32,7 +32,7 @@ def run(
     ] = None,
     *,
     full: Annotated[
-        bool, typer.Option("--full", help="preparation: prepare all records anew, not only new ones.")
+        bool, typer.Option("--full", help="ingestion: look at all of a source; preparation: prepare all records anew.")
     ] = False,
 ) -> None:
     """Run stages in one Spark session; each leaves a line in the audit trail."""

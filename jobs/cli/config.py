@@ -11,6 +11,7 @@ import typer
 import yaml
 
 from jobs.process import addresses
+from jobs.stages import known_stages
 from lambda_core.bootstrap import default_project
 from lambda_core.config.environment import Environment
 from lambda_core.config.loading import load_environment, load_project
@@ -34,6 +35,7 @@ def check(project: ProjectName = "", environment: EnvironmentName = "local", con
     check_choices(loaded)
     load_environment(conf / "environments" / f"{environment}.yaml", addresses())
     definition = compile_definition(loaded)
+    known_stages(loaded)
     features = sum(len(group.features) for group in definition.groups.values())
     print(
         f"{loaded.project}: {len(loaded.sources)} sources, {len(definition.groups)} feature groups with {features} "

@@ -1,4 +1,4 @@
-"""`mainstem merge | score | serve`: the long-running processes, until Ctrl-C or SIGTERM."""
+"""`mainstem merge | score | serve | listen`: the long-running processes, until Ctrl-C or SIGTERM."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ from typing import Annotated
 
 import typer
 
+from jobs import listen as listen_job
 from jobs import merge as merge_job
 from jobs import score as score_job
 from jobs import serve as serve_job
+from jobs.process import guarded
 
 Partitions = Annotated[
     list[int] | None,
@@ -33,3 +35,20 @@ def register(app: typer.Typer) -> None:
     def serve() -> None:
         """Run the HTTP server: features, scores, health (address: environment's `api`, loopback by default)."""
         raise typer.Exit(serve_job.main())
+
+    @app.command()
+    def listen() -> None:
+        """Run the batch stages whenever a message, or a schedule, says that a source has data; answer with messages."""
+        raise typer.Exit(listen_job.main())
+
+    @app.command()
+    def announce(
+        source: Annotated[str, typer.Argument(help="The source that has data.")],
+        *,
+        full: Annotated[bool, typer.Option("--full", help="Look at all of its records, not only at new ones.")] = False,
+    ) -> None:
+        """Send the message that a source has data: `mainstem listen` ingests and prepares it, and generates features.
+
+        Example: mainstem announce orders
+        """
+        raise typer.Exit(guarded(lambda: listen_job.announce(source, full=full)))

@@ -78,7 +78,7 @@ def check_expressions(spark: SparkSession, project: Project) -> None:
 def _declared_mistakes(project: Project, name: str) -> Iterator[str]:
     """Yield what is wrong with a source by its settings alone."""
     source, path = project.sources[name], f"sources.{name}"
-    if source.files and source.topic and source.kind == "event" and source.log_from is None:
+    if source.is_offline and source.topic and source.kind == "event" and source.log_from is None:
         yield f"{path}.log_from: expected the event time from which the topic counts, found none"
     wrong = no_time(source, path)
     if wrong:

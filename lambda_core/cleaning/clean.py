@@ -171,7 +171,7 @@ def _name(source: Source, frame: DataFrame, carried: list[str], found: list[Reas
 
 def _log_from(source: Source) -> Column:
     """Return `log_from` where the other of file and topic counts events of this time."""
-    if source.log_from is None or source.files is None or source.topic is None:
+    if source.log_from is None or not source.is_offline or source.topic is None:
         return F.lit(None).cast("string")
     start_ms = F.lit(int(_utc(source.log_from).timestamp() * 1000))
     of_file, time = F.col("partition") < 0, F.col("event_time_ms")

@@ -14,7 +14,7 @@ Use = tuple[str, str, Collection[str]]
 
 def dangling_names(project: Project) -> Iterator[tuple[str, str]]:
     """Yield (key path, sentence) for every name that stands for something the project does not declare."""
-    for path, name, declared in chain(_in_sources(project), _in_features(project), _in_models(project)):
+    for path, name, declared in chain(*(uses(project) for uses in _USES)):
         if name not in declared:
             near = difflib.get_close_matches(name, list(declared), n=1)
             hint = f"; did you mean {near[0]!r}?" if near else ""
@@ -84,6 +84,15 @@ def _entities_of(project: Project, feature_set: str) -> list[str]:
     asked = project.feature_sets.get(feature_set)
     groups = [project.feature_groups.get(group) for group in (asked.groups if asked else ())]
     return list(dict.fromkeys(group.entity for group in groups if group is not None))
+
+
+def _in_schedules(project: Project) -> Iterator[Use]:
+    for name, schedule in project.schedules.items():
+        for place, source in enumerate(schedule.sources):
+            yield f"schedules.{name}.sources[{place}]", source, project.sources
+
+
+_USES = (_in_sources, _in_features, _in_models, _in_schedules)
 
 
 def _columns_in(expression: str) -> list[str]:

@@ -9,12 +9,15 @@ from typing import Literal
 from pydantic import Field
 
 from lambda_core.config.blocks import WindowedAggregations
+from lambda_core.config.chain import Chain, Schedule
 from lambda_core.config.modelling import Choice, Gate, Label, Model, Split
+from lambda_core.config.origins import Files
 from lambda_core.config.section import Milliseconds, Name, Section
-from lambda_core.config.sources import Column, Derived, Expectation, Files, Lookup, RowRule, Source
+from lambda_core.config.sources import Column, Derived, Expectation, Lookup, RowRule, Source
 from lambda_core.features.windows import HOUR_MS, MINUTE_MS
 
 __all__ = [
+    "Chain",
     "Choice",
     "Column",
     "Derived",
@@ -33,6 +36,7 @@ __all__ = [
     "RequestFeature",
     "RowRule",
     "Rung",
+    "Schedule",
     "Section",
     "Serving",
     "Source",
@@ -130,3 +134,5 @@ class Project(Section):
     labels: dict[Name, Label] = {}
     models: dict[Name, Model] = {}
     serving: Serving = Serving()
+    chain: Chain = Chain()
+    schedules: dict[Name, Schedule] = {}

@@ -4,6 +4,7 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
+from lambda_core.config.origins import DeltaTable, Files, Jdbc, Ranges, Repository
 from lambda_core.config.section import Milliseconds, Name, Section
 from lambda_core.features.aggregations import Number
 from lambda_core.features.windows import HOUR_MS, MINUTE_MS
@@ -81,11 +82,8 @@ class Expectation(Section):
     severity: Literal["fail", "warn"] = "fail"
 
 
-class Files(Section):
-    """Where a source's files lie, below the environment's data folder."""
-
-    path: str
-    format: Literal["csv", "json"] = "csv"
+ORIGINS = ("files", "delta", "jdbc", "repository")
+"""Settings of a source that say where it is read from offline; its records are then on the batch side alone."""
 
 
 class Source(Section):
@@ -93,7 +91,9 @@ class Source(Section):
 
     Attributes:
         kind: `event` has event times and feeds features; `reference` is a small table that lookups join.
-        files, topic: where records come from; a source may have both.
+        files, delta, jdbc, repository: where records come from offline; at most one of them.
+        topic: where records come from as they happen; a source may have this and one of those.
+        ranges: that ingestion reads the topic, too, and not the speed layer's raw writer alone.
         log_from: with both, the event time (ISO 8601, UTC) from which the topic counts: earlier records of the topic
             and later ones of the files are declared duplicates.
         null_values: texts that mean "no value".
@@ -110,7 +110,11 @@ class Source(Section):
     owner: str = ""
     kind: Literal["event", "reference"] = "event"
     files: Files | None = None
+    delta: DeltaTable | None = None
+    jdbc: Jdbc | None = None
+    repository: Repository | None = None
     topic: str | None = None
+    ranges: Ranges | None = None
     log_from: str | None = None
     null_values: tuple[str, ...] = ("",)
     columns: dict[Name, Column]
@@ -130,10 +134,21 @@ class Source(Section):
         """Return the record's columns and the derived ones, by name (lookups' columns are only inputs)."""
         return {**self.columns, **self.derive}
 
+    @property
+    def is_offline(self) -> bool:
+        """Tell whether records come from files, a table or a database, which ingestion reads."""
+        return any(getattr(self, origin) is not None for origin in ORIGINS)
+
     @model_validator(mode="after")
     def _has_time_and_place(self) -> "Source":
-        if self.files is None and self.topic is None:
-            raise ValueError("expected `files`, `topic` or both: a source has to come from somewhere")
+        named = [origin for origin in ORIGINS if getattr(self, origin) is not None]
+        if len(named) > 1:
+            raise ValueError(f"expected one of {', '.join(ORIGINS)} at most, found {' and '.join(named)}")
+        if not named and self.topic is None:
+            offline = "`, `".join(ORIGINS)
+            raise ValueError(f"expected `{offline}`, `topic` or one with it: a source has to come from somewhere")
+        if self.ranges is not None and self.topic is None:
+            raise ValueError("expected `topic`: `ranges` says how it is read, found none")
         if self.kind == "event" and self.event_time is None:
             raise ValueError("expected `event_time`: the derived timestamp column that says when an event happened")
         if self.kind == "reference" and not self.unique_key:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lambda_core.config.project import FeatureSet, Project, Source
+from lambda_core.config.sources import ORIGINS
 from lambda_core.errors import ConfigError
 from lambda_core.features.blocks import Blocks, named
 from lambda_core.features.groups import Feature, FeatureGroup, Slot
@@ -97,8 +98,9 @@ def digest(declared: Any) -> str:
 
 
 def meaning(source: Source) -> dict[str, Any]:
-    """Return what of a source decides how its records are read: not its descriptions, files or expectations."""
-    declared = source.model_dump(mode="json", exclude={"description", "owner", "files", "expectations", "known_by"})
+    """Return what of a source decides how its records are read: not its descriptions, origins or expectations."""
+    left_out = {"description", "owner", *ORIGINS, "ranges", "expectations", "known_by"}
+    declared = source.model_dump(mode="json", exclude=left_out)
     for columns in ("columns", "derive"):
         for column in declared[columns].values():
             del column["description"], column["unit"]

@@ -24,6 +24,8 @@ GONE_MS = 6_000
 AWAY_MS = 30_000
 """After how long without a poll a member counts as gone, though its process is heard of."""
 _HEARTBEAT_MS = 500
+_LONGEST_MS = 24 * 3_600_000
+"""How long one message may take whoever works on each for as long as a batch stage runs; the most that clients take."""
 _ANSWER_S = 10.0
 _POLL_S = 0.1
 _QUIET = {"log_level": 0}
@@ -232,6 +234,26 @@ def member(servers: str, topic: str, assigned: Callable[..., None], revoked: Cal
     with kafka_errors(servers):
         client = ck.Consumer({"bootstrap.servers": servers, **settings, **_QUIET})
         client.subscribe([topic], on_assign=assigned, on_revoke=revoked, on_lost=revoked)
+    return client
+
+
+def listener(servers: str, topic: str, group: str) -> Any:
+    """Return a member of a group that shares a topic's messages; it keeps its positions there, when it is told to.
+
+    A group that is new begins at the topic's first message.
+    """
+    settings = {
+        "group.id": group,
+        "enable.auto.commit": False,
+        "auto.offset.reset": "earliest",
+        "session.timeout.ms": GONE_MS,
+        "heartbeat.interval.ms": _HEARTBEAT_MS,
+        "max.poll.interval.ms": _LONGEST_MS,
+        "fetch.wait.max.ms": 100,
+    }
+    with kafka_errors(servers):
+        client = ck.Consumer({"bootstrap.servers": servers, **settings, **_QUIET})
+        client.subscribe([topic])
     return client
 
 

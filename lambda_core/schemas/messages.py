@@ -1,6 +1,6 @@
 """Messages between the query, the workers and the tables: JSON in topics, one struct a kind.
 
-Topics of a project: `<project>.updates`, `<project>.requests`, `<project>.quarantine`, `<project>.scores`.
+Topics of a project: `<project>.updates`, `<project>.requests`, `<project>.quarantine`, `<project>.scores`, `<project>.chain`.
 Times are milliseconds since 1970-01-01 UTC. A *position* is (partition, offset) of the record in its source topic.
 """
 
@@ -12,6 +12,13 @@ UPDATES = "updates"
 REQUESTS = "requests"
 QUARANTINE = "quarantine"
 SCORES = "scores"
+CHAIN = "chain"
+
+DATA_AVAILABLE = "source data available"
+DATA_EXTRACTED = "raw data extracted"
+DATA_PREPARED = "data prepared"
+FEATURES_GENERATED = "features generated"
+STEP_FAILED = "step failed"
 
 Place = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
 """An offset; the fence's script counts in doubles."""
@@ -142,3 +149,32 @@ class Score(msgspec.Struct, frozen=True):
     answer: Answer
     append_ms: int
     scored_ms: int
+
+
+class Said(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A step of the chain from a source's data to its features, asked for or done; one record of the topic of the chain.
+
+    Whoever has data for a source sends `{"event": "source data available", "source": "<name>"}`; all else is answers.
+
+    Attributes:
+        event: one of the sentences above, or `<stage> done` for a stage without one of its own.
+        source: whose data. full: all of it is to be looked at, and not only what is new.
+        batch_ids: the batches that are in raw now, of what was there to ingest.
+        table, version: what was written, as it is now. rows: how many rows this step added.
+        view: the generation of the batch view that holds the features.
+        run_id: of the run that did it. asked_by: `<topic>/<partition>/<offset>` of the message that it answers.
+        error: why the step failed.
+    """
+
+    event: str
+    source: str | None = None
+    full: bool = False
+    batch_ids: list[str] = []
+    table: str | None = None
+    version: int | None = None
+    rows: int | None = None
+    view: str | None = None
+    run_id: str | None = None
+    asked_by: str | None = None
+    error: str | None = None
+    at_ms: int | None = None

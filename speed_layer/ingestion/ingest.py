@@ -10,9 +10,9 @@ from pyspark.sql import types as T  # noqa: N812
 
 from lambda_core.fail_points import passed
 from lambda_core.repositories.log import KafkaTopics
-from lambda_core.schemas.ids import content_id_sql
+from lambda_core.repositories.raw_log import RawLog, log_rows
 from lambda_core.schemas.messages import SCORES, topic
-from lambda_core.schemas.tables import RAW_SCHEMA, raw, scores
+from lambda_core.schemas.tables import scores
 from speed_layer.checkpoint import claim
 from speed_layer.topics import read_topic, source_topics
 
@@ -60,30 +60,15 @@ def start_score_writer(context: RunContext) -> StreamingQuery | None:
 
 
 def _start_raw(context: RunContext, source_name: str, place: str) -> StreamingQuery:
+    log, topic_ids = RawLog(context, source_name), KafkaTopics(context.environment.kafka).ids([place])
+    if place in topic_ids:
+        log.claim(place, topic_ids[place])
+
     def write(frame: DataFrame, batch: int, application: str) -> None:
-        rows = as_raw(frame, place, batch, context.clock.now_ms())
-        context.tables.append(raw(source_name), rows, transaction=(application, batch))
+        rows = log_rows(frame, place, f"log-{place}-{batch}", context.clock.now_ms())
+        log.append(rows, (application, batch))
 
     return _start(context, read_topic(context, place), f"raw-{source_name}", write, place)
-
-
-def as_raw(frame: DataFrame, place: str, batch: int, now_ms: int) -> DataFrame:
-    """Return a topic's records as rows of the raw table; one row a record, as it came.
-
-    The fingerprint names the record's keys in any order, as that of a JSON file names those of its first line.
-    """
-    keys = "sort_array(array_distinct(coalesce(json_object_keys(cast(value as string)), array())))"
-    made = {
-        "format": F.lit("json"),
-        "header": F.lit(None),
-        "fingerprint": F.expr(content_id_sql(keys)),
-        "origin": F.lit("log"),
-        "place": F.lit(place),
-        "batch_id": F.lit(f"log-{place}-{batch}"),
-        "ingest_time_ms": F.lit(now_ms),
-    }
-    fields = T.StructType.fromDDL(RAW_SCHEMA).fields  # type: ignore[attr-defined]
-    return frame.select(*(made.get(f.name, F.col(f.name)).cast(f.dataType).alias(f.name) for f in fields))
 
 
 def _start(

@@ -7,8 +7,8 @@ import json
 
 from batch_layer.ingestion.json_lines import JsonLines
 from batch_layer.segregation.drawing import lot, lot_sql
+from lambda_core.repositories.raw_log import log_rows
 from lambda_core.schemas.ids import content_id, content_id_sql, prediction_id, prediction_id_sql
-from speed_layer.ingestion.ingest import as_raw
 
 TOPICS = [
     None, "flights.departures", "a-b_c.D9", "a/0", "/", "", " ", "file", "null", "it's", "''", "\\", "\\'", "a\\n", "a\nb",
@@ -56,7 +56,7 @@ def test_a_record_has_the_same_fingerprint_from_a_topic_and_as_the_first_line_of
     rows = [(bytearray(record.encode()), 0, place, 1) for place, record in enumerate(RECORDS)]
     frame = spark.createDataFrame(rows, "value binary, `partition` int, `offset` bigint, append_time_ms bigint")
 
-    raw = as_raw(frame, "shop.orders", 0, 2).orderBy("offset").collect()
+    raw = log_rows(frame, "shop.orders", "log-shop.orders-0", 2).orderBy("offset").collect()
 
     of_files = [content_id(*JsonLines().names(record)) for record in RECORDS]
     differing = {

@@ -14,9 +14,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from lambda_core.fail_points import POINTS
 from tests.crash.judging import Judgement
-from tests.crash.plan import FIVE, Scope, draw_plan
+from tests.crash.plan import FIVE, LIVE_POINTS, Scope, draw_plan
 from tests.crash.project import Timing
 from tests.crash.run import crash
 from tests.crash.world import Run, Settings
@@ -45,7 +44,7 @@ def main(
     typer.echo(f"seed {seed}; live through it again with: python -m tests.crash --seed {seed}")
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    plan = draw_plan(seed, Scope(kills, targets=tuple(target or FIVE), points=tuple(POINTS) if points else ()))
+    plan = draw_plan(seed, Scope(kills, targets=tuple(target or FIVE), points=LIVE_POINTS if points else ()))
     settings = Settings(
         seed, rate, customers, publications, losses=losses, limit_s=limit, timing=Timing(trigger=trigger)
     )

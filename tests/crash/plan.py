@@ -14,6 +14,8 @@ OFTEN = {"merge": (20, 200), "score": (5, 40), "raw": (3, 8), "publish": (2, 2)}
 """The first word of a point -> between which passages of it its process ends; of publishing, after a whole publication."""
 TOGETHER = 0.15
 """Share of the kills that come with the next one at the same time."""
+LIVE_POINTS = tuple(point for point in POINTS if not point.startswith("ingest."))
+"""Those of the points that a run passes: its sources are topics, and nothing is ingested offline."""
 LAST_SECOND = 0.4
 """Share of Redis' kills after which it has lost the end of its file."""
 
@@ -53,7 +55,7 @@ class Scope:
     kills: int = 25
     pause_s: float = 4.0
     targets: tuple[str, ...] = FIVE
-    points: tuple[str, ...] = tuple(POINTS)
+    points: tuple[str, ...] = LIVE_POINTS
 
 
 def draw_plan(seed: int, scope: Scope) -> Plan:

@@ -9,12 +9,11 @@ import msgspec
 import pytest
 
 from lambda_core.config.project import Project
-from lambda_core.fail_points import POINTS
 from lambda_core.features.definition import compile_definition
 from lambda_core.views.reading import read_group
 from lambda_core.views.speed import SeenKeys, SpeedHash
 from tests.crash.oracle import Oracle, Placed, key, later_copies
-from tests.crash.plan import FIVE, Scope, draw_plan
+from tests.crash.plan import FIVE, LIVE_POINTS, Scope, draw_plan
 from tests.crash.project import PARTITIONS, RULES, declared
 from tests.crash.sales import STEP_MS, T0_MS, Sales
 from tests.laws.oracle import Event
@@ -128,7 +127,7 @@ def test_a_plan_kills_each_of_the_five_as_often_and_passes_every_point(seed):
     assert {name: killed[name] for name in FIVE} == dict.fromkeys(FIVE, 5)
     assert plan.kills == 25
     assert (killed["join"], killed["leave"]) == (1, 1)
-    assert sorted(points) == sorted(POINTS)
+    assert sorted(points) == sorted(LIVE_POINTS)
 
 
 def test_messages_are_of_every_kind_and_first_go_through_all_customers():

@@ -69,8 +69,8 @@ def test_lines_arrive_as_they_are_with_position_batch_and_header(context):
         "orders/a.csv",
     )
     assert (first["partition"], first["append_time_ms"], first["ingest_time_ms"]) == (-1, NOW, NOW)
-    assert first["batch_id"] == report.files[0].batch_id
-    assert first["fingerprint"] == report.files[0].fingerprint
+    assert first["batch_id"] == report.batches[0].batch_id
+    assert first["fingerprint"] == report.batches[0].fingerprint
     assert report.rows_added == 3
 
 
@@ -82,7 +82,7 @@ def test_a_file_ingested_twice_adds_nothing_even_under_another_name(context):
 
     report = ingest(run)
 
-    assert [(file.rows, file.added) for file in report.files] == [(2, False), (2, False)]
+    assert [(file.rows, file.added) for file in report.batches] == [(2, False), (2, False)]
     assert report.rows_added == 0
     assert len(raw(run)) == 2
 
@@ -97,7 +97,7 @@ def test_files_are_numbered_one_after_the_other(context):
     report = ingest(run)
 
     assert [(row["offset"], bytes(row["value"])) for row in raw(run)] == [(0, b"1"), (1, b"2"), (2, b"3"), (3, b"4,")]
-    assert len({file.fingerprint for file in report.files}) == 2
+    assert len({file.fingerprint for file in report.batches}) == 2
 
 
 def test_files_of_many_chunks_keep_the_order_of_their_lines(context):
@@ -121,7 +121,7 @@ def test_json_lines_have_no_header_and_the_keys_name_their_shape(context):
     report = ingest(run)
 
     assert [row["header"] for row in raw(run)] == [None, None, None]
-    assert report.files[0].fingerprint == report.files[1].fingerprint
+    assert report.batches[0].fingerprint == report.batches[1].fingerprint
 
 
 def test_writers_at_the_same_time_add_each_file_once_at_positions_of_its_own(context):
@@ -145,7 +145,7 @@ def test_writers_at_the_same_time_add_each_file_once_at_positions_of_its_own(con
 def test_a_commit_whose_answer_was_lost_is_not_made_twice(context):
     run = context(shop())
     put(run, "a.csv", b"id\n1\n")
-    batch = ingest(run).files[0].batch_id
+    batch = ingest(run).batches[0].batch_id
 
     DeltaTables(run.spark, run.environment.tables).append(
         "raw_orders", run.tables.read("raw_orders"), transaction=(f"ingest-{batch}", 1)
@@ -185,7 +185,7 @@ def test_a_file_with_a_header_alone_is_a_batch_of_no_records(context):
 def test_a_source_without_files_is_left_to_the_speed_layer(context):
     run = context(shop())
 
-    assert ingest(run, ["live"]).files == ()
+    assert ingest(run, ["live"]).batches == ()
 
 
 def test_an_unknown_source_gets_the_nearest_name(context):

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from batch_layer.ingestion import STRATEGIES
+from batch_layer.ingestion.files import FORMATS
 from batch_layer.ingestion.lines import first_line, scan
 from lambda_core.errors import DataError
 
@@ -69,4 +69,4 @@ def test_a_first_line_that_is_no_utf8_is_an_error_that_says_what_to_do(tmp_path:
     ],
 )
 def test_a_format_tells_the_names_of_the_fields(form: str, line: str, names: list[str]):
-    assert STRATEGIES[form]().names(line) == names
+    assert FORMATS[form]().names(line) == names

@@ -1,0 +1,44 @@
+"""A batch into its raw table: the one commit of ingestion."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from lambda_core.fail_points import passed
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+    from lambda_core.context import RunContext
+
+
+@dataclass(frozen=True)
+class BatchReport:
+    """What became of one batch.
+
+    Attributes:
+        rows: records of the batch in the raw table.
+        added: whether this run added them; false when the same content was there before.
+    """
+
+    source: str
+    place: str
+    batch_id: str
+    fingerprint: str
+    rows: int
+    added: bool
+
+
+def commit(context: RunContext, table: str, frame: DataFrame, batch: str) -> None:
+    """Append the rows of a batch under its own transaction id, which Delta accepts once."""
+    passed("ingest.before_commit")
+    context.tables.append(table, frame, transaction=(f"ingest-{batch}", 1))
+    passed("ingest.after_commit")
+
+
+def tell(context: RunContext, report: BatchReport, begin_ms: int) -> BatchReport:
+    """Log what became of a batch, and return it."""
+    seconds = (context.clock.now_ms() - begin_ms) / 1000
+    context.log.info("batch ingested" if report.added else "batch was ingested before", **vars(report), seconds=seconds)
+    return report

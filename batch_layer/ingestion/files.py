@@ -1,0 +1,90 @@
+"""Files of a source: text of one record a line, or Parquet; a file's content names its batch, whatever the file is called."""
+
+from __future__ import annotations
+
+import hashlib
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from batch_layer.ingestion.csv_lines import CsvLines
+from batch_layer.ingestion.json_lines import JsonLines
+from batch_layer.ingestion.lines import first_line, read_lines, scan
+from batch_layer.ingestion.rows import as_records, shape
+from batch_layer.ingestion.strategy import Batch
+from lambda_core.errors import DataError
+from lambda_core.schemas.ids import content_id
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pyspark.sql import DataFrame, SparkSession
+
+    from batch_layer.ingestion.strategy import FileFormat, Request
+    from lambda_core.config.origins import Files
+
+FORMATS: dict[str, type[FileFormat]] = {"csv": CsvLines, "json": JsonLines}
+"""The text formats, by the name that `files.format` gives them."""
+
+
+class SourceFiles:
+    """The files that a pattern such as `orders/*.csv` finds, in order of their names.
+
+    To know whether a file is new its bytes are read: so what `full` would read is read in any case.
+    """
+
+    def __init__(self, declared: Files) -> None:
+        self._declared = declared
+
+    def batches(self, request: Request) -> Iterator[Batch]:
+        """Return one batch a file.
+
+        Raises:
+            DataError: when there is no file, or one that is empty, not UTF-8 in its first line, or no Parquet.
+        """
+        read = self._parquet if self._declared.format == "parquet" else self._text
+        folder = Path(request.folder)
+        for path in self._found(request.source, folder):
+            yield read(request.spark, path, str(path.relative_to(folder)))
+
+    def _found(self, source: str, folder: Path) -> list[Path]:
+        found = sorted(path for path in folder.glob(self._declared.path) if path.is_file())
+        if not found:
+            raise DataError(
+                f"source {source}: expected a file at {folder / self._declared.path}, found none; "
+                f"put it there, or correct sources.{source}.files.path or MAINSTEM_DATA"
+            )
+        return found
+
+    def _text(self, spark: SparkSession, path: Path, place: str) -> Batch:
+        form, content, first = FORMATS[self._declared.format](), scan(path), first_line(path)
+        if form.has_header and not first:
+            raise DataError(
+                f"{path}: expected a header line, found none; a CSV file begins with the names of its fields"
+            )
+        return Batch(
+            content=content.sha256,
+            place=place,
+            fingerprint=content_id(*form.names(first)),
+            records=partial(read_lines, spark, path, content.chunks, skip_first=form.has_header),
+            format=self._declared.format,
+            header=first if form.has_header else None,
+        )
+
+    @staticmethod
+    def _parquet(spark: SparkSession, path: Path, place: str) -> Batch:
+        import pyarrow.parquet as pq
+        from pyarrow import ArrowException
+        from pyspark.sql.pandas.types import from_arrow_schema
+
+        with path.open("rb") as file:
+            content = hashlib.file_digest(file, "sha256").hexdigest()
+        try:
+            fingerprint = shape(from_arrow_schema(pq.read_schema(path)))
+        except ArrowException as error:
+            raise DataError(f"{path}: expected a Parquet file, found another: {error}") from error
+
+        def records() -> DataFrame:
+            return as_records(spark.read.parquet(str(path)))
+
+        return Batch(content, place, fingerprint, records)

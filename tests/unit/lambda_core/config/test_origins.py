@@ -1,0 +1,63 @@
+"""Where a source comes from, and what happens by itself: wrong settings are refused with what was expected."""
+
+from __future__ import annotations
+
+import pytest
+from pydantic import ValidationError
+
+from lambda_core.config.chain import Schedule
+from lambda_core.config.names import dangling_names
+from lambda_core.config.project import Project, Source
+
+PLAIN = {"kind": "reference", "columns": {"id": {"type": "string"}}, "unique_key": ["id"]}
+JDBC = {"url": "jdbc:postgresql://db/shop", "table": "orders"}
+
+
+@pytest.mark.parametrize(
+    ("declared", "sentence"),
+    [
+        ({}, "a source has to come from somewhere"),
+        ({"files": {"path": "a"}, "delta": {"path": "b"}}, "expected one of files, delta, jdbc, repository at most"),
+        ({"files": {"path": "a"}, "ranges": {}}, "expected `topic`: `ranges` says how it is read"),
+        ({"files": {"path": "a", "format": "xml"}}, "'csv', 'json' or 'parquet'"),
+        ({"jdbc": {**JDBC, "query": "select 1"}}, "expected `table` or `query`"),
+        ({"jdbc": {"url": "jdbc:x:y"}}, "expected `table` or `query`"),
+        ({"jdbc": {**JDBC, "partitions": 2}}, "expected `ascending`"),
+        ({"jdbc": {**JDBC, "url": "http://db"}}, "jdbc:"),
+        ({"jdbc": {**JDBC, "password_from": "hunter2"}}, "password_from"),
+        ({"repository": {"strategy": "Mine"}}, "repository.strategy"),
+    ],
+)
+def test_a_wrong_origin_is_refused(declared, sentence):
+    with pytest.raises(ValidationError, match=sentence.replace("(", r"\(")):
+        Source.model_validate({**PLAIN, **declared})
+
+
+@pytest.mark.parametrize(
+    "url", ["jdbc:x://db?user=a&password=s3cret", "jdbc:x://ann:s3cret@db/shop", "jdbc:x:y;PWD=s3"]
+)
+def test_a_url_that_holds_a_secret_is_refused(url):
+    with pytest.raises(ValidationError, match="name the environment variables"):
+        Source.model_validate({**PLAIN, "jdbc": {**JDBC, "url": url}})
+
+
+def test_files_stay_what_they_were_and_a_source_may_have_a_topic_beside_any_origin():
+    assert Source.model_validate({**PLAIN, "files": {"path": "a.csv"}}).is_offline
+    assert Source.model_validate({**PLAIN, "topic": "t", "ranges": {}}).is_offline is False
+    assert Source.model_validate({**PLAIN, "topic": "t", "jdbc": JDBC}).is_offline
+
+
+@pytest.mark.parametrize("cron", ["0 3 * *", "61 * * * *", "* * * * 1-5", "0 3 * * someday", "@daily"])
+def test_a_wrong_moment_is_refused(cron):
+    with pytest.raises(ValidationError, match=r"expected (five fields of cron|days of the week by name)"):
+        Schedule(cron=cron, sources=("orders",))
+
+
+def test_a_schedule_names_sources_that_there_are():
+    orders = {**PLAIN, "files": {"path": "a"}}
+    schedules = {"nightly": {"cron": "0 3 * * mon-fri", "sources": ["order"]}}
+    project = Project.model_validate({"project": "shop", "sources": {"orders": orders}, "schedules": schedules})
+
+    assert list(dangling_names(project)) == [
+        ("schedules.nightly.sources[0]", "expected one of orders; found 'order'; did you mean 'orders'?")
+    ]

@@ -139,9 +139,9 @@ def stopped(spark, tmp_path_factory):
     """A good file, then one whose sizes are no numbers, where that is to stop; then accepted."""
     folder = tmp_path_factory.mktemp("stopped")
     run = made(spark, folder, {"fail": ["unreadable"], "least_rows": 5, "newest": "2d"})
-    put(run, "sales1.csv", [f"a{n},{n},{NOW}" for n in range(10)])
+    put(run, "sales1.csv", [f"a{n},{n},{NOW - DAY}" for n in range(10)])
     prepare(run)
-    put(run, "sales2.csv", [f"b{n},{n} pieces,{NOW}" for n in range(10)])
+    put(run, "sales2.csv", [f"b{n},{n} pieces,{NOW - DAY}" for n in range(10)])
     return folder, run
 
 
@@ -177,4 +177,4 @@ def test_an_empty_batch_is_named_by_the_age_of_the_newest_record(spark, stopped)
     ):
         prepare(later)
     warned = dataclasses.replace(later, project=shop({"newest": "2d"}))
-    assert "nothing has come since" in prepare(warned).sources[0].findings[0]
+    assert any("nothing has come since" in finding for finding in prepare(warned).sources[0].findings)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 
 import pytest
+from structlog.testing import capture_logs
 from typer.testing import CliRunner
 
 from batch_layer.preparation import prepare
@@ -28,7 +30,8 @@ def ask(shop, monkeypatch: pytest.MonkeyPatch):
 
     def command(*words: str, run=shop, code: int = 0):
         monkeypatch.setattr("jobs.cli.data.context", lambda: run)
-        result = CliRunner().invoke(app, ["data", *words, "--json"])
+        with capture_logs():  # which a process of its own writes to standard error
+            result = CliRunner().invoke(app, ["data", *words, "--json"])
         assert result.exit_code == code, result.output
         return json.loads(result.stdout)
 
@@ -80,8 +83,7 @@ def test_what_can_be_used_after_a_fix_leaves_the_quarantine_and_the_accounts_are
 
     settings = shop.project.model_dump(by_alias=True)
     settings["sources"]["sales"]["columns"]["size"]["min"] = -2
-    fixed = made(spark, folder)
-    fixed.project = type(shop.project).model_validate(settings)
+    fixed = dataclasses.replace(made(spark, folder), project=type(shop.project).model_validate(settings))
     found = ask("quarantine", "sales", "--replay", run=fixed)
 
     assert found["replayed"] == {"source": "sales", "before": 4, "quarantined": 2, "accepted": 12}

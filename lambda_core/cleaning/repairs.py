@@ -1,11 +1,27 @@
 """A column's repair as one Spark SQL expression: the declared one, or what its plain words stand for. Pure text.
 
-The words, in the order in which they work, on `[null, 5, 250, 40]` of an integer:
+The words, one after the other in the order in which they work:
 
-    map: {250: 25}          null    5   25   40
-    convert: {from, to}     (units of a number, or patterns of a text's time)
-    clip: [10, 30]          null   10   25   30
-    fill: 0                    0   10   25   30
+    >>> from lambda_core.config.sources import Column
+    >>> sizes = spark.sql("select * from values (null), (5), (250), (40) as t(size)")
+    >>> def repaired(**words):
+    ...     sql = repair_sql("size", Column(type="integer", **words))
+    ...     return [row[0] if row[0] is None else int(row[0]) for row in sizes.selectExpr(sql).collect()]
+    >>> repaired(map={250: 25})
+    [None, 5, 25, 40]
+    >>> repaired(map={250: 25}, convert={"from": "centimetres", "to": "millimetres"})
+    [None, 50, 250, 400]
+    >>> repaired(map={250: 25}, clip=(10, 30))
+    [None, 10, 25, 30]
+    >>> repaired(map={250: 25}, clip=(10, 30), fill=0)
+    [0, 10, 25, 30]
+
+A text's date or time is converted by patterns; what is not of the first one stays as it is:
+
+    >>> days = spark.sql("select * from values ('31/12/2023'), ('2023') as t(day)")
+    >>> written = Column(type="string", convert={"from": "dd/MM/yyyy", "to": "yyyy-MM-dd"})
+    >>> [day for (day,) in days.selectExpr(repair_sql("day", written)).collect()]
+    ['2023-12-31', '2023']
 
 What cannot be read as the column's type is not filled: it goes to quarantine, as without a repair.
 """

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import doctest
 import json
 from decimal import Decimal
 
 import pytest
 from pydantic import ValidationError
 
+from lambda_core.cleaning import repairs
 from lambda_core.config.project import Project
 from lambda_core.config.sources import Column, Source
 from lambda_core.features.definition import meaning
@@ -59,6 +61,12 @@ def test_every_repair_gives_the_value_that_it_says_and_tells_that_it_changed_one
         assert found == {name: pytest.approx(value) if isinstance(value, float) else value for name, value in becomes.items()}, said  # fmt: skip
         assert row["_repaired"] == changed, said
         assert row["reasons"] == []
+
+
+def test_the_tables_of_the_documentation_show_what_repairs_do(spark):
+    shown = doctest.testmod(repairs, extraglobs={"spark": spark})
+
+    assert (shown.failed, shown.attempted >= 10) == (0, True)
 
 
 def test_what_cannot_be_read_is_refused_and_not_filled(rows):

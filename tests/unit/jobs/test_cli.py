@@ -18,7 +18,23 @@ runner = CliRunner()
 
 
 @pytest.mark.parametrize(
-    "command", ["up", "down", "demo", "batch", "speed", "merge", "score", "serve", "ask", "config", "features"]
+    "command",
+    [
+        "up",
+        "down",
+        "demo",
+        "batch",
+        "data",
+        "features",
+        "speed",
+        "merge",
+        "score",
+        "serve",
+        "listen",
+        "announce",
+        "ask",
+        "config",
+    ],
 )
 def test_every_command_explains_itself(command: str):
     result = runner.invoke(app, [command, "--help"])

@@ -43,6 +43,7 @@ def test_a_good_record_is_typed_and_has_no_reasons(cleaned, shop):
         "_value": row["_value"],
         "unique_id": "a",
         "reasons": [],
+        "_repaired": [],
         "duplicate": None,
     }
 

@@ -18,10 +18,12 @@ class Publications:
     The one that is on its way at the end of the block is waited for; a stage that fails is raised there.
 
     Attributes:
+        due: the shares of the messages by which the first, the second ... view is due.
         flipped_ns: when each publication was done, in monotonic nanoseconds.
     """
 
-    def __init__(self, batch: RunsStages, arguments: Sequence[str]) -> None:
+    def __init__(self, batch: RunsStages, arguments: Sequence[str], due: Sequence[float] = ()) -> None:
+        self.due = due
         self.flipped_ns: list[int] = []
         self._batch, self._arguments = batch, arguments
         self._end = Event()
@@ -42,6 +44,13 @@ class Publications:
     def until(self, moment_ns: int) -> int:
         """Return how many were done before a moment."""
         return sum(flipped_ns <= moment_ns for flipped_ns in self.flipped_ns)
+
+    def is_late(self, share: float) -> bool:
+        """Tell whether fewer views are done than are due once this share (0 to 1) of the messages is sent.
+
+        Where publishing failed, none will come, and none is late.
+        """
+        return len(self.flipped_ns) < sum(share >= due for due in self.due) and not self._going.done()
 
     def _publish(self) -> None:
         while not self._end.is_set():

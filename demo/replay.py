@@ -1,5 +1,8 @@
 """The producer: it sends the airports' messages in the order of their events, at a steady rate, waiting for nobody.
 
+Where the batch layer is slower than the machines that the rate was chosen for, it sends slower, too, so that what the demo
+shows under load does happen under load.
+
     python -m demo.replay --rate 200 --days 7
 
 Idempotent and `acks=all`, so that what it says it has sent is in the log, once. The message's key is the unique key of
@@ -33,6 +36,8 @@ SETTINGS = {
     "partitioner": "murmur2_random",
 }
 MARKS = 240
+SLOWER = 20
+"""How many times slower messages are sent while what they wait for is late."""
 
 
 @dataclass(frozen=True)
@@ -113,29 +118,42 @@ class Replay:
         producer: anything with confluent-kafka's `produce`, `poll` and `flush`.
         topics: source -> topic.
         watcher: is told of every marked message when it is handed over, and again when its position is known.
+        is_late: tells of a share of the messages (0 to 1) whether what is due by then is late.
     """
 
-    def __init__(self, producer: Any, topics: dict[str, str], watcher: Watcher | None = None) -> None:
+    def __init__(
+        self,
+        producer: Any,
+        topics: dict[str, str],
+        watcher: Watcher | None = None,
+        is_late: Callable[[float], bool] = lambda _: False,
+    ) -> None:
         self.producer = producer
         self.topics = topics
         self.watcher = watcher
+        self.is_late = is_late
         self.outcome = Replayed()
 
     def run(self, records: Sequence[Record], rate: float, on_sent: Callable[[int], None] | None = None) -> Replayed:
-        """Send all messages, `rate` a second by the clock of the first; return once the broker has confirmed them."""
+        """Send all messages, `rate` a second; return once the broker has confirmed them.
+
+        When each is due follows from the one before, whenever that one was really sent: who was held up catches up.
+        """
         self.outcome.kinds = tally(records)
         marked = marked_places(records) if self.watcher else set()
         self.outcome.began_ns = time.monotonic_ns()
+        due_ns = float(self.outcome.began_ns)
         for place, record in enumerate(records):
-            self._await(self.outcome.began_ns + int(place * 1e9 / rate))
+            self._await(due_ns)
             self._send(record, place if place in marked else None)
+            due_ns += 1e9 / rate * (SLOWER if self.is_late(place / len(records)) else 1)
             if on_sent:
                 on_sent(place + 1)
         self.outcome.ended_ns = time.monotonic_ns()
         self.producer.flush()
         return self.outcome
 
-    def _await(self, due_ns: int) -> None:
+    def _await(self, due_ns: float) -> None:
         self.producer.poll(0)
         while (left_ns := due_ns - time.monotonic_ns()) > 0:
             time.sleep(left_ns / 1e9)

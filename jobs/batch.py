@@ -80,8 +80,9 @@ def run(named: list[str], part: Part | None = None, make_context: Callable[[], R
     made = (make_context or context)()
     check_expressions(made.spark, made.project)
     runner = Runner(made)
-    for name in named:
-        runner.run(name, stage(name, part))
+    pages = [page for name in named for page in getattr(runner.run(name, stage(name, part)), "pages", ())]
+    for page in pages:
+        print(f"condition of the data: {page}")
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, cast
 from pyspark.sql import functions as F  # noqa: N812 - as Spark's own documentation names it
 from pyspark.sql import types as T  # noqa: N812
 
+from batch_layer.preparation.condition.measuring import SHAPE
 from batch_layer.preparation.duplicates import UNIQUE_KEY, later_copies
 from batch_layer.preparation.progress import Counts
 from lambda_core.cleaning.clean import LOG_FROM, clean
@@ -19,9 +20,9 @@ from lambda_core.features.states_sql import ACCEPTED, COUNTED
 from lambda_core.schemas import tables as schema
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
-    from pyspark.sql import DataFrame
+    from pyspark.sql import Column, DataFrame
 
     from batch_layer.preparation.progress import Progress
     from batch_layer.preparation.survey import Survey
@@ -40,11 +41,13 @@ class Placed:
 
     Attributes:
         counts: how many went where; they add up.
+        cleaned: one row a record, as cleaning left it.
         prepared: one row a record that can be used, declared duplicates marked.
         quarantined: one row a record that cannot, with its reasons.
     """
 
     counts: Counts
+    cleaned: DataFrame
     prepared: DataFrame
     quarantined: DataFrame
 
@@ -65,7 +68,8 @@ def placed(context: RunContext, name: str, found: Survey, known: Progress) -> It
     try:
         counts = _counts(name, found, cleaned, later)
         usable = _marked(cleaned.where(_USABLE), later, counts.unique_key)
-        yield Placed(counts, _prepared(context.project, name, usable), _quarantined(name, cleaned.where(_REFUSED)))
+        prepared, refused = _prepared(context.project, name, usable), _quarantined(name, cleaned.where(_REFUSED))
+        yield Placed(counts, cleaned, prepared, refused)
     finally:
         later.unpersist()
         cleaned.unpersist()
@@ -82,11 +86,18 @@ def frequent_reasons(quarantined: DataFrame, most: int = 3) -> list[str]:
 
 def _cleaned(context: RunContext, name: str, found: Survey) -> DataFrame:
     source = context.project.sources[name]
-    record = read_fields(source, found.frame, found.headers, objects=found.objects)
+    frame = found.frame.withColumn(SHAPE, _shape(found.headers))
+    record = read_fields(source, frame, found.headers, objects=found.objects)
     cleaned = clean(context.project, name, record, read_references(context, name))
     start = F.substring(F.col(VALUE), 1, EXCERPT_BYTES).cast("string")
     excerpt = F.when(F.expr(_REFUSED), F.make_valid_utf8(start))
     return cleaned.withColumn("_excerpt", excerpt).drop(VALUE)
+
+
+def _shape(headers: Sequence[str]) -> Column:
+    """Return the place of a record's header among the headers; null where it has none."""
+    places = (F.when(F.col("header") == header, place) for place, header in enumerate(headers))
+    return F.coalesce(*places, F.lit(None).cast("int"))
 
 
 def _counts(name: str, found: Survey, cleaned: DataFrame, later: DataFrame) -> Counts:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from filelock import FileLock
 
+from batch_layer.preparation.condition import Condition, assess, assess_age
 from batch_layer.preparation.gate import check_expectations
 from batch_layer.preparation.placing import frequent_reasons, placed
 from batch_layer.preparation.progress import Progress, beyond, progress_of
@@ -36,6 +37,8 @@ class SourceReport:
         across_partitions: unique keys that several partitions hold: there they are no copies, to either layer.
         repeated: rows of the raw table whose position was there before (a raw writer that began anew); not in `raw`.
         version: of the prepared table.
+        findings: what is out of the ordinary in the batches of this run, a sentence each. page: the report that shows it.
+        repaired: column -> how many values of this run its repair changed.
     """
 
     source: str
@@ -50,6 +53,9 @@ class SourceReport:
     repeated: int
     version: int
     seconds: float
+    findings: tuple[str, ...] = ()
+    page: str = ""
+    repaired: dict[str, int] | None = None
 
 
 @dataclass(frozen=True)
@@ -58,6 +64,11 @@ class PreparationReport:
 
     sources: tuple[SourceReport, ...]
     warnings: tuple[str, ...]
+
+    @property
+    def pages(self) -> tuple[str, ...]:
+        """Return where the reports on the condition of what was new lie."""
+        return tuple(source.page for source in self.sources if source.page)
 
 
 def prepare(context: RunContext, sources: Sequence[str] | None = None, *, full: bool = False) -> PreparationReport:
@@ -72,7 +83,7 @@ def prepare(context: RunContext, sources: Sequence[str] | None = None, *, full: 
         ConfigError: when a name is no source, or an expression cannot work.
         SchemaError: when a raw table, or a reference that is looked up, does not exist.
         DataError: when the accounts do not add up; nothing was written.
-        GateError: when an expectation failed.
+        GateError: when the condition of a source's new records stops it, or an expectation failed.
     """
     waves = in_waves(context.project, list(context.project.sources) if sources is None else sources)
     work = partial(_prepare_source, context, full=full)
@@ -107,9 +118,10 @@ def _prepare_source(context: RunContext, name: str, *, full: bool) -> SourceRepo
 
     1. Take the lock of the source's preparation: what follows is one process at a time.
     2. Read how far it was prepared, and what raw holds beyond.
-    3. Clean and judge these records; refuse them if their accounts do not add up.
-    4. Write those that cannot be used to quarantine, in the place of what a run that crashed here may have left there.
-    5. Add the others to the prepared table: the note of that commit says how far it reaches now.
+    3. Clean these records; refuse them if their accounts do not add up.
+    4. Assess their condition, by batch: what was declared to stop stops here, and nothing is written.
+    5. Write those that cannot be used to quarantine, in the place of what a run that crashed here may have left there.
+    6. Add the others to the prepared table: the note of that commit says how far it reaches now.
     """
     begin = context.clock.now_ms()
     context.environment.tables.mkdir(parents=True, exist_ok=True)
@@ -119,8 +131,9 @@ def _prepare_source(context: RunContext, name: str, *, full: bool) -> SourceRepo
         found = survey(context, name, known)
         if known.positions and not found.records:
             progress, version = known, context.tables.version(schema.prepared(name))
+            condition = assess_age(context, name)
         else:
-            progress, version = _add(context, name, known, found)
+            progress, version, condition = _add(context, name, known, found)
     seconds = (context.clock.now_ms() - begin) / 1000
     report = SourceReport(
         source=name,
@@ -135,16 +148,20 @@ def _prepare_source(context: RunContext, name: str, *, full: bool) -> SourceRepo
         repeated=found.repeated,
         version=version,
         seconds=seconds,
+        findings=condition.findings,
+        page=condition.page,
+        repaired=condition.repaired,
     )
     _tell(context, report)
     return report
 
 
-def _add(context: RunContext, name: str, known: Progress, found: Survey) -> tuple[Progress, int]:
-    """Prepare the records found; return how far the source reaches then, and the version of its table."""
+def _add(context: RunContext, name: str, known: Progress, found: Survey) -> tuple[Progress, int, Condition]:
+    """Prepare the records found; return how far the source reaches then, its table's version, and their condition."""
     prepared, quarantine = schema.prepared(name), schema.quarantine(name)
     with placed(context, name, found, known) as records:
         progress = known.with_added(found.positions, records.counts)
+        condition = assess(context, name, records.cleaned, found.headers, known) if found.records else Condition()
         if records.counts.quarantined:
             told = {"records": records.counts.quarantined, "most": frequent_reasons(records.quarantined)}
             context.log.warning("records quarantined", source=name, table=quarantine, **told)
@@ -152,10 +169,10 @@ def _add(context: RunContext, name: str, known: Progress, found: Survey) -> tupl
             where = beyond(known.positions) if known.positions else None
             context.tables.replace(quarantine, records.quarantined, where)
         if known.positions:
-            return progress, context.tables.append(prepared, records.prepared, note=progress.note())
+            return progress, context.tables.append(prepared, records.prepared, note=progress.note()), condition
         is_reference = context.project.sources[name].kind == "reference"
         note = content_note(context, name, records.prepared) if is_reference else progress.note()
-        return progress, context.tables.replace(prepared, records.prepared, note=note)
+        return progress, context.tables.replace(prepared, records.prepared, note=note), condition
 
 
 def _tell(context: RunContext, report: SourceReport) -> None:

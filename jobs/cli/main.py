@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from jobs.cli import ask, batch, config, demo, speed, stack, topics, workers
+from jobs.cli import ask, batch, config, data, demo, features, speed, stack, topics, workers
 from jobs.process import guarded
 
 app = typer.Typer(
@@ -17,7 +17,7 @@ app = typer.Typer(
     help=(
         "From raw data to monitored predictions, with one definition of every feature.\n\n"
         "Start with `mainstem up` and `mainstem demo`. Then look at one part at a time: `mainstem batch list`, "
-        "`mainstem config show`, `mainstem speed status`, `mainstem ask --help`."
+        "`mainstem data ls`, `mainstem features ls`, `mainstem config show`, `mainstem speed status`, `mainstem ask --help`."
     ),
 )
 stack.register(app)
@@ -26,6 +26,8 @@ topics.register(app)
 workers.register(app)
 ask.register(app)
 app.add_typer(batch.app, name="batch")
+app.add_typer(data.app, name="data")
+app.add_typer(features.app, name="features")
 app.add_typer(speed.app, name="speed")
 app.add_typer(config.app, name="config")
 

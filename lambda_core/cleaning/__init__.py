@@ -1,7 +1,7 @@
 """What a record becomes: read as text, typed, repaired, looked up, derived, timed, ruled; or why it cannot be used.
 
 Lives here: `reading` (CSV and JSON to texts), `clean` (the one function that batch and stream share, with its steps
-`conversions`, `looking_up`, `deriving`, `sizes`, `reasons`), `references` (the tables that lookups join, and their hash),
+`conversions`, `repairs`, `looking_up`, `deriving`, `sizes`, `reasons`), `references` (the tables that lookups join, and their hash),
 `expressions` and `check` (the project's Spark SQL, refused before it runs).
 Reads: prepared references. Writes nothing.
 Does not belong here: rules over more rows than one (preparation, the store), where records come from (ingestion).

@@ -22,6 +22,7 @@ from lambda_core.cleaning.conversions import can_become, spark_type
 from lambda_core.cleaning.deriving import impossible
 from lambda_core.cleaning.expressions import analyse, no_condition, refuse_beyond_record
 from lambda_core.cleaning.looking_up import refuse_wrong_lookups
+from lambda_core.cleaning.repairs import repair_sql
 from lambda_core.errors import ConfigError
 from lambda_core.features.requests_sql import request_feature_sql
 
@@ -89,9 +90,9 @@ def _source_mistakes(spark: SparkSession, project: Project, name: str, source: S
     """Yield what is wrong with a source's own expressions, in the order in which a record meets them."""
     path, record = f"sources.{name}", _types(source.columns)
     repairs = [
-        _Expression(f"{path}.columns.{column}.repair", declared.repair, _value_of(declared))
+        _Expression(f"{path}.columns.{column}.repair", repair, _value_of(declared))
         for column, declared in source.columns.items()
-        if declared.repair
+        if (repair := repair_sql(column, declared))
     ]
     yield from _mistakes(spark, record, repairs)
     try:
@@ -117,8 +118,9 @@ def _derived(source: Source, path: str) -> Iterator[_Expression]:
     for column, declared in source.derive.items():
         where, refuse = f"{path}.derive.{column}", _value_of(declared)
         yield _Expression(f"{where}.expression", declared.expression, refuse, becomes={column: spark_type(declared)})
-        if declared.repair:
-            yield _Expression(f"{where}.repair", declared.repair, refuse)
+        repair = repair_sql(column, declared)
+        if repair:
+            yield _Expression(f"{where}.repair", repair, refuse)
 
 
 def _uses(project: Project, source: str) -> Iterator[_Expression]:

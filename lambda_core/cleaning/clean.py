@@ -30,6 +30,7 @@ from lambda_core.cleaning.deriving import derive, possible
 from lambda_core.cleaning.expressions import analyse, no_condition
 from lambda_core.cleaning.looking_up import look_up
 from lambda_core.cleaning.reading import BROKEN, FIELDS
+from lambda_core.cleaning.repairs import repair_sql
 from lambda_core.cleaning.sizes import too_long
 from lambda_core.errors import ConfigError
 from lambda_core.features.keys import unique_key_sql
@@ -43,6 +44,8 @@ if TYPE_CHECKING:
 
 LOG_FROM = "log_from"
 """The declared duplicate of a record that the other of file and topic counts."""
+REPAIRED = "_repaired"
+"""The names of the columns whose value a repair changed: an array, empty for most records."""
 
 
 def clean(project: Project, source_name: str, frame: DataFrame, references: dict[str, DataFrame]) -> DataFrame:
@@ -57,7 +60,8 @@ def clean(project: Project, source_name: str, frame: DataFrame, references: dict
     Returns:
         One row a record: the source's columns in order of declaration, `event_time_ms`, `partition`, `offset`,
         `append_time_ms`, `unique_id`, `duplicate` (null or `log_from`), `reasons` (empty where the record is accepted),
-        and `batch_id` and columns with a leading underscore as they came in.
+        `_repaired` (the names of the columns whose value a repair changed), and `batch_id` and other columns with a leading
+        underscore as they came in.
 
     Raises:
         ConfigError: when an expression or a lookup cannot work, with its key path.
@@ -84,7 +88,7 @@ def _read(source: Source, frame: DataFrame, carried: list[str], found: list[Reas
         texts.append((F.when(~text.isin(nulls), text) if nulls else text).alias(f"_text_{name}"))
     frame = frame.select(*carried, *texts)
     for name, column in source.columns.items():
-        as_read = F.col(f"_read_{name}" if column.repair else name)
+        as_read = F.col(f"_read_{name}" if column.repairs else name)
         if column.type != "string":
             found.append(reasons.unreadable(name, column, F.col(f"_text_{name}"), as_read))
     typed = [from_text(F.col(f"_text_{name}"), column).alias(name) for name, column in source.columns.items()]
@@ -95,17 +99,18 @@ def _repair(source: Source, frame: DataFrame, path: str, found: list[Reason]) ->
     as_read = frame
     repaired = {}
     for name, column in source.columns.items():
-        if column.repair:
+        repair = repair_sql(name, column)
+        if repair:
             where = f"{path}.columns.{name}.repair"
-            given = analyse(as_read, column.repair, where)
-            value = from_value(F.expr(column.repair), given, column)
+            given = analyse(as_read, repair, where)
+            value = from_value(F.expr(repair), given, column)
             repaired[name] = possible(value, column.type, given, where)
     if repaired:
         kept = [F.col(name) for name in frame.columns if name not in repaired]
         read = [F.col(name).alias(f"_read_{name}") for name in repaired]
         frame = frame.select(*kept, *read, *(value.alias(name) for name, value in repaired.items()))
     for name, column in source.columns.items():
-        unread = F.col(f"_text_{name}").isNotNull() & F.col(f"_read_{name}" if column.repair else name).isNull()
+        unread = F.col(f"_text_{name}").isNotNull() & F.col(f"_read_{name}" if column.repairs else name).isNull()
         if column.required:
             found.append(reasons.missing(name, F.col(name).isNull() & ~unread))
         if column.min is not None or column.max is not None:
@@ -159,13 +164,34 @@ def _name(source: Source, frame: DataFrame, carried: list[str], found: list[Reas
     broken = F.when(F.col(BROKEN).isNotNull(), F.array(F.col(BROKEN)))
     wrong = reduce(Column.__or__, (reason.wrong for reason in found), F.lit(False))  # noqa: FBT003
     # Flattened, not compacted: what takes a lambda is not compiled, nor is anything that stands in one projection with it.
-    several = F.when(wrong, F.flatten(F.array(*(reason.told() for reason in found))))
-    every = F.coalesce(broken, several, F.array().cast("array<string>"))
+    none = F.array().cast("array<string>")
+    several = F.when(wrong, F.flatten(F.array(none, *(reason.told() for reason in found))))
+    every = F.coalesce(broken, several, none)
     positions = [name for name in carried if name != BROKEN]
     named = frame.select(
-        *source.all_columns, "event_time_ms", *positions, unique.alias("unique_id"), every.alias("reasons")
+        *source.all_columns,
+        "event_time_ms",
+        *positions,
+        unique.alias("unique_id"),
+        every.alias("reasons"),
+        _repaired(source).alias(REPAIRED),
     )
     return named.withColumn("duplicate", F.when(F.size("reasons") == 0, _log_from(source)))
+
+
+def _repaired(source: Source) -> Column:
+    """Return the names of the columns whose value is another one than was read."""
+    nothing = F.array().cast("array<string>")
+    changed = {
+        name: ~F.col(name).eqNullSafe(F.col(f"_read_{name}"))
+        for name, column in source.all_columns.items()
+        if column.repairs
+    }
+    if not changed:
+        return nothing
+    any_ = reduce(Column.__or__, changed.values())
+    names = F.array_compact(F.array(*(F.when(differs, F.lit(name)) for name, differs in changed.items())))
+    return F.when(any_, names).otherwise(nothing)
 
 
 def _log_from(source: Source) -> Column:

@@ -10,6 +10,7 @@ from pyspark.sql import types as T  # noqa: N812
 from lambda_core.cleaning import reasons
 from lambda_core.cleaning.conversions import EXPECTED, from_value, spark_type
 from lambda_core.cleaning.expressions import analyse
+from lambda_core.cleaning.repairs import repair_sql
 from lambda_core.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -20,14 +21,19 @@ if TYPE_CHECKING:
 
 
 def derive(source: Source, frame: DataFrame, path: str, found: list[Reason]) -> DataFrame:
-    """Return the frame with the derived columns, in order of declaration; add their reasons to `found`."""
+    """Return the frame with the derived columns, in order of declaration; add their reasons to `found`.
+
+    What a column was before its repair is kept as `_read_<name>`.
+    """
     for name, derived in source.derive.items():
         where = f"{path}.derive.{name}"
         frame = _work_out(frame, name, derived, f"{where}.expression", found)
-        if derived.repair:
-            given = analyse(frame, derived.repair, f"{where}.repair")
-            value = from_value(F.expr(derived.repair), given, derived)
-            frame = frame.withColumn(name, possible(value, derived.type, given, f"{where}.repair"))
+        repair = repair_sql(name, derived)
+        if repair:
+            given = analyse(frame, repair, f"{where}.repair")
+            value = from_value(F.expr(repair), given, derived)
+            repaired = possible(value, derived.type, given, f"{where}.repair")
+            frame = frame.withColumns({f"_read_{name}": F.col(name), name: repaired})
         if derived.required:
             found.append(reasons.missing(name, F.col(name).isNull()))
         if derived.min is not None or derived.max is not None:

@@ -75,7 +75,7 @@ class Environment(Section):
         kafka: bootstrap servers. redis: URL, `redis://host:port/0` or, of a cluster,
             `redis+cluster://host:port[,host:port ...]`; secret, since it may hold a password.
         api_token, api_token_file: what the HTTP server asks for, if anything; a secret never stands in the YAML file.
-        state: folder of tables (`tables/`), checkpoints (`checkpoints/`) and registry; data: folder of source files.
+        state: folder of tables (`tables/`), checkpoints (`checkpoints/`), reports (`reports/`) and registry; data: folder of source files.
     """
 
     kafka: str = "127.0.0.1:9092"
@@ -98,6 +98,11 @@ class Environment(Section):
     def checkpoints(self) -> Path:
         """Return the folder of the streaming queries' checkpoints."""
         return self.state.absolute() / "checkpoints"
+
+    @property
+    def reports(self) -> Path:
+        """Return the folder of the reports on the sources' condition."""
+        return self.state.absolute() / "reports"
 
     @property
     def registry(self) -> str:

@@ -27,6 +27,8 @@ def _in_sources(project: Project) -> Iterator[Use]:
         columns = source.all_columns
         for place, column in enumerate(source.unique_key):
             yield f"sources.{name}.unique_key[{place}]", column, columns
+        for place, column in enumerate(source.condition.ignore):
+            yield f"sources.{name}.condition.ignore[{place}]", column, columns
         if source.event_time is not None:
             yield f"sources.{name}.event_time", source.event_time, columns
         for alias, lookup in source.lookups.items():

@@ -4,11 +4,23 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
+from lambda_core.config.condition import ConditionSection
 from lambda_core.config.origins import COMMA, DeltaTable, Files, Jdbc, Ranges, Repository
+from lambda_core.config.repairs import Convert, wrong_convert
 from lambda_core.config.section import Milliseconds, Name, Section
 from lambda_core.features.aggregations import Number
 from lambda_core.features.windows import HOUR_MS, MINUTE_MS
 from lambda_core.schemas.tables import RESERVED_COLUMNS
+
+_NUMBERS = ("integer", "decimal", "float")
+_VALUES: dict[str, Any] = {
+    "integer": int,
+    "decimal": (int, float),
+    "float": (int, float),
+    "string": str,
+    "boolean": bool,
+}
+"""Type of a column -> that of the values in its repairs."""
 
 
 class Column(Section):
@@ -20,7 +32,12 @@ class Column(Section):
         scale: digits after the point of a decimal (0 to 9); further digits are rounded half up.
         required: whether a missing value is quarantined.
         min, max: bounds, included, in the column's unit; outside is quarantined.
-        repair: Spark SQL for the value to use instead, over the record's columns as read.
+        repair: Spark SQL for the value to use instead, over the record's columns as read. Or, in plain words instead, each
+            on what the one before made of the value (see `cleaning.repairs`):
+        map: values -> what they stand for; null for no value.
+        convert: `{from: fahrenheit, to: celsius}`, or of a text `{from: dd/MM/yyyy, to: yyyy-MM-dd}`.
+        clip: `[least, greatest]`: what lies beyond becomes the bound; null for no bound.
+        fill: what stands in the place of a missing value.
     """
 
     type: Literal["integer", "decimal", "float", "string", "boolean"]
@@ -32,6 +49,17 @@ class Column(Section):
     unit: str | None = None
     description: str = ""
     repair: str | None = None
+    map: dict[str | int | float, str | int | float | None] = {}
+    convert: Convert | None = None
+    clip: tuple[float | None, float | None] | None = None
+    fill: bool | int | float | str | None = None
+
+    @property
+    def repairs(self) -> tuple[str, ...]:
+        """Return the names of the repairs that the column declares, in the order in which they work."""
+        declared = {"map": self.map, "convert": self.convert, "clip": self.clip, "repair": self.repair}
+        named = [name for name, value in declared.items() if value]
+        return (*named, *(["fill"] if self.fill is not None else []))
 
     @property
     def number(self) -> Number:
@@ -39,6 +67,35 @@ class Column(Section):
         if self.type == "boolean":
             return Number("integer")
         return Number(self.type, self.scale if self.type == "decimal" else 0)
+
+    @model_validator(mode="after")
+    def _has_repairs_of_its_type(self) -> "Column":
+        """Refuse repairs that cannot give a value of the column's type."""
+        if self.repair is not None and len(self.repairs) > 1:
+            raise ValueError(
+                f"expected `repair` or plain words, found both: {', '.join(self.repairs)}; say all of it in `repair`"
+            )
+        wanted = _VALUES.get(self.type)
+        if self.repairs and self.repair is None and wanted is None:
+            raise ValueError(f"expected `repair`, which a {self.type} can have, found {', '.join(self.repairs)}")
+        if self.map and self.type == "boolean":
+            raise ValueError("expected `map` of a text or a number, found it of type boolean; say it in `repair`")
+        given = [*self.map.values(), *self.map, self.fill]
+        for value in given:
+            if (
+                wanted is not None
+                and value is not None
+                and (not isinstance(value, wanted) or isinstance(value, bool) != (wanted is bool))
+            ):
+                raise ValueError(f"expected `map` and `fill` to have values of type {self.type}, found {value!r}")
+        if self.clip is not None and self.type not in _NUMBERS:
+            raise ValueError(f"expected `clip` of a number, found it of type {self.type}")
+        if self.clip is not None and None not in self.clip and self.clip[0] > self.clip[1]:  # type: ignore[operator]
+            raise ValueError(f"expected `clip: [least, greatest]`, found {list(self.clip)}")
+        wrong = wrong_convert(self.convert, self.type) if self.convert else None
+        if wrong or (self.convert and self.type == "boolean"):
+            raise ValueError(wrong or "expected `convert` of a number or a text, found it of type boolean")
+        return self
 
 
 class Derived(Column):
@@ -104,6 +161,7 @@ class Source(Section):
         known_by: when an event counts as known in training: at its event time, or when it was appended.
         unique_key: columns whose equal values mean the same event sent twice, if it is of the same entities both times.
         duplicate_horizon: how long after the kept copy another one counts as its duplicate, in append time.
+        condition: what is worth telling, or stopping for, when a batch differs from those before it.
     """
 
     description: str = ""
@@ -128,6 +186,7 @@ class Source(Section):
     duplicate_horizon_ms: Milliseconds = Field(default=HOUR_MS, alias="duplicate_horizon")
     row_rules: tuple[RowRule, ...] = ()
     expectations: tuple[Expectation, ...] = ()
+    condition: ConditionSection = ConditionSection()
 
     @property
     def all_columns(self) -> dict[str, Column]:

@@ -100,11 +100,14 @@ def digest(declared: Any) -> str:
 
 def meaning(source: Source) -> dict[str, Any]:
     """Return what of a source decides how its records are read: not its descriptions, places or expectations."""
-    left_out = {"description", "owner", *ORIGINS, "ranges", "expectations", "known_by"}
+    left_out = {"description", "owner", *ORIGINS, "ranges", "expectations", "condition", "known_by"}
     declared = source.model_dump(mode="json", exclude=left_out)
     for columns in ("columns", "derive"):
         for column in declared[columns].values():
             del column["description"], column["unit"]
+            for repair in ("map", "convert", "clip", "fill"):  # what is not declared leaves the id as it is
+                if column[repair] in (None, {}):
+                    del column[repair]
     if source.separator != COMMA:
         declared["separator"] = source.separator
     return declared

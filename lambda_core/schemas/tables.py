@@ -4,6 +4,7 @@
     prepared_<source>   one row an accepted record or declared duplicate: the source's typed and derived columns, and
                         PREPARED_COLUMNS
     quarantine_<source> one row a record that cannot be used: QUARANTINE_SCHEMA
+    profile_<source>    one row a (batch, part) of records: what they look like, PROFILE_SCHEMA
     tiles_<group>       one row a (entity, hop_ms, tile_start_ms): `row array<string>` (components of all slots),
                         `last_event_ms`
     training_<set>      one row an asking event: `prediction_key`, t_ms, entities, the vector's columns, `label`
@@ -40,6 +41,13 @@ QUARANTINE_SCHEMA = (
     "source string, origin string, `partition` int, `offset` bigint, append_time_ms bigint, batch_id string, "
     "reasons array<string>, excerpt string"
 )
+
+PROFILE_SCHEMA = (
+    "batch_id string, part string, `rows` bigint, accepted bigint, quarantined bigint, first_ms bigint, last_ms bigint, "
+    "begin_ms bigint, end_ms bigint, state string"
+)
+"""`batch_id` is that of a file's records, or `log` and the day on which a topic appended them; `first_ms` and `last_ms` are
+append times, `begin_ms` and `end_ms` event times; `state` is the JSON of the preparation's `Profile`."""
 
 CANDIDATES_SCHEMA = (
     "run_id string, made_ms bigint, model string, partition_key string, attempt int, error string, feature_set_id string, "
@@ -86,6 +94,11 @@ def prepared(source: str) -> str:
 def quarantine(source: str) -> str:
     """Return the name of a source's quarantine."""
     return f"quarantine_{source}"
+
+
+def profile(source: str) -> str:
+    """Return the name of the profiles of a source's batches."""
+    return f"profile_{source}"
 
 
 def tiles(group: str) -> str:

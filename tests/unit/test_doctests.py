@@ -1,6 +1,6 @@
 """Every example in a docstring of the core and of the batch layer is run: what documentation shows is so.
 
-Those of segregation are tables of Spark, and run beside its other tests.
+Those of segregation and of repairs are tables of Spark, and run beside their other tests.
 """
 
 import doctest
@@ -12,7 +12,7 @@ import pytest
 import batch_layer
 import lambda_core
 
-WITH_SPARK = "batch_layer.segregation"
+WITH_SPARK = ("batch_layer.segregation", "lambda_core.cleaning.repairs")
 MODULES = [
     module.name
     for package in (lambda_core, batch_layer)

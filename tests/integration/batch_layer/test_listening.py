@@ -130,4 +130,5 @@ def until(reading, event):
         found.append(msgspec.json.decode(message.value(), type=Said))
         if found[-1].event == event:
             return found
+        assert found[-1].event != STEP_FAILED, found[-1].error
     raise AssertionError(f"expected {event!r} within {WAIT_S} s, found {found}")

@@ -246,6 +246,12 @@ def ended(*_: object, **__: object) -> int:
     raise RuntimeError("the process ended here")
 
 
+def accounts(report: SourceReport) -> dict[str, int]:
+    """What became of records; not what is told of the batches that a run is the first to see."""
+    left_out = {"version", "seconds", "findings", "repaired", "page"}
+    return {name: value for name, value in vars(report).items() if name not in left_out}
+
+
 def test_records_that_come_in_parts_are_prepared_as_if_they_had_come_at_once(added, prepared):
     run, reports = added
     whole, at_once = prepared
@@ -255,9 +261,7 @@ def test_records_that_come_in_parts_are_prepared_as_if_they_had_come_at_once(add
         assert rows(run, table, "*") == rows(whole, table, "*")
     assert [one.added for one in reports] == [100, 80, 120, 0]
     assert reports[-1].repeated == 10
-    assert dataclasses.replace(reports[-1], added=300, version=0, seconds=0, repeated=0) == dataclasses.replace(
-        live, version=0, seconds=0
-    )
+    assert accounts(dataclasses.replace(reports[-1], added=300, repeated=0)) == accounts(live)
     assert reports[-1].version == reports[-2].version
 
 
@@ -280,10 +284,8 @@ def test_preparing_all_anew_gives_the_same_rows(prepared):
     again = prepare(run, ["orders", "live"], full=True)
 
     assert {table: rows(run, table, "*") for table in before} == before
-    told = [dataclasses.replace(one, version=0, seconds=0) for one in first.sources if one.source != "items"]
-    assert sorted(map(repr, told)) == sorted(
-        repr(dataclasses.replace(one, version=0, seconds=0)) for one in again.sources
-    )
+    told = {one.source: accounts(one) for one in first.sources if one.source != "items"}
+    assert {one.source: accounts(one) for one in again.sources} == told
     assert all(one.raw == one.accepted + one.quarantined + one.duplicates for one in again.sources)
     live = {one.source: one for one in again.sources}["live"]
     assert min(live.accepted, live.quarantined, live.unique_key) > 20

@@ -10,7 +10,7 @@ import pytest
 
 from batch_layer.segregation import STRATEGIES
 from batch_layer.segregation.drawing import lot
-from batch_layer.segregation.leaks import crossings
+from batch_layer.segregation.leaks import crossings, open_labels
 
 DELAY_MS = 4
 HOURS = 3_600_000
@@ -54,12 +54,12 @@ def assigned(spark, strategy, rows, partitions=3):
     return {row["prediction_key"]: row["split"] for row in found}
 
 
-def leaks(train, test):
+def leaks(train, test, delay_ms):
     """The rule, of one pair of rows of one entity."""
     if train["t_ms"] > test["t_ms"]:
-        return train["t_ms"] < test["t_ms"] + DELAY_MS
+        return train["t_ms"] < test["t_ms"] + delay_ms
     known_ms = train["label_known_ms"]
-    open_then = test["t_ms"] < train["t_ms"] + DELAY_MS
+    open_then = test["t_ms"] < train["t_ms"] + delay_ms
     return open_then or (known_ms is not None and known_ms >= test["t_ms"])
 
 
@@ -69,21 +69,41 @@ def first_share(rows, share, order):
     return {row["prediction_key"] for row in ordered[: math.floor(len(ordered) * share + 0.5)]}
 
 
-@pytest.mark.parametrize("seed", [1, 2])
-def test_what_leaks_is_found_as_by_looking_at_every_pair_of_rows(spark, seed):
-    rows = world(seed)
+@pytest.mark.parametrize(("seed", "delay_ms", "worlds"), [(1, DELAY_MS, 200), (2, DELAY_MS, 200), (3, 0, 800)])
+def test_what_leaks_is_found_as_by_looking_at_every_pair_of_rows(spark, seed, delay_ms, worlds):
+    rows = world(seed, worlds)
     sides = {side: [row for row in rows if row["split"] == side] for side in ("train", "test")}
     mine = [row for row in sides["train"] if row["entities"]["buyer"] is not None]
     expected = [
         row
         for row in mine
-        if any(leaks(row, other) for other in sides["test"] if other["entities"]["buyer"] == row["entities"]["buyer"])
+        if any(
+            leaks(row, other, delay_ms)
+            for other in sides["test"]
+            if other["entities"]["buyer"] == row["entities"]["buyer"]
+        )
     ]
 
-    found = crossings(frame(spark, rows), DELAY_MS)
+    found = crossings(frame(spark, rows), delay_ms)
 
     assert 20 < len(expected) < len(mine) - 20
     assert [(one.entity, one.rows, one.leaks) for one in found] == [("buyer", len(mine), len(expected))]
+
+
+def test_labels_that_were_open_when_the_test_began_are_counted_as_by_looking_at_every_row(spark):
+    rows, begin_ms = world(4), 9
+    open_then = [
+        row["label_known_ms"]
+        for row in rows
+        if row["split"] == "train"
+        and (row["t_ms"] + DELAY_MS > begin_ms or (row["label_known_ms"] or begin_ms - 1) >= begin_ms)
+    ]
+
+    assert any(row["t_ms"] + DELAY_MS == begin_ms for row in rows if row["split"] == "train")
+    assert open_labels(frame(spark, rows), begin_ms, DELAY_MS) == (
+        len(open_then),
+        max(known_ms for known_ms in open_then if known_ms is not None),
+    )
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import pytest
 
 from demo.freshness import Freshness, Prober, Watch, watched_groups
 from demo.oracle.declared import read
-from demo.replay import Delivered, Mark, Replay, marked_places, topics
+from demo.replay import SLOWER, Delivered, Mark, Replay, marked_places, topics
 from demo.sources import Record
 
 RECORDS = [Record("departures", b"k%d" % n, b"{}", n, entity=(("carrier", "UA"),)) for n in range(50)]
@@ -62,6 +62,21 @@ def test_the_rate_is_kept():
     outcome = Replay(Log(), {"departures": "t"}).run(RECORDS, rate=1000)
 
     assert outcome.rate == pytest.approx(1000, rel=0.3)
+
+
+def test_messages_are_sent_slower_while_what_they_wait_for_is_late():
+    late = iter([False] * 20 + [True] * 2 + [False] * 28)
+    shares: list[float] = []
+
+    def is_late(share: float) -> bool:
+        shares.append(share)
+        return next(late)
+
+    outcome = Replay(Log(), {"departures": "t"}, is_late=is_late).run(RECORDS, rate=1000)
+
+    lasted_s = (outcome.ended_ns - outcome.began_ns) / 1e9
+    assert lasted_s >= (49 - 2 + 2 * SLOWER) / 1000
+    assert shares == [place / 50 for place in range(50)]
 
 
 def test_a_marked_message_is_announced_before_and_found_after():

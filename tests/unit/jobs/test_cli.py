@@ -18,7 +18,24 @@ runner = CliRunner()
 
 
 @pytest.mark.parametrize(
-    "command", ["up", "down", "demo", "batch", "speed", "merge", "score", "serve", "ask", "config", "topics"]
+    "command",
+    [
+        "up",
+        "down",
+        "demo",
+        "batch",
+        "data",
+        "features",
+        "speed",
+        "merge",
+        "score",
+        "serve",
+        "listen",
+        "announce",
+        "ask",
+        "config",
+        "topics",
+    ],
 )
 def test_every_command_explains_itself(command: str):
     result = runner.invoke(app, [command, "--help"])
@@ -136,3 +153,23 @@ def test_a_known_error_is_one_sentence_with_what_to_do(capsys):
     said = capsys.readouterr().err
     assert code == 2
     assert said.startswith("ConfigError: models.yaml: gate: expected a number, found 'high'\nWhat to do: edit the file")
+
+
+def test_features_are_listed_and_shown_from_the_settings_alone():
+    listed = json.loads(runner.invoke(app, ["features", "ls", "--json", "--conf", CONF]).output)
+    of_group = runner.invoke(app, ["features", "ls", "--group", "weather_by_origin", "--json", "--conf", CONF])
+    name = listed[0]["name"]
+    shown = runner.invoke(app, ["features", "show", name, "--conf", CONF])
+
+    assert {card["name"].split("__")[0] for card in json.loads(of_group.output)} == {"weather_by_origin"}
+    assert len(listed) > len(json.loads(of_group.output))
+    assert json.loads(runner.invoke(app, ["features", "ls", "--unused", "--json", "--conf", CONF]).output) == []
+    assert shown.output.startswith(name)
+    assert listed[0]["owner"] in shown.output
+    assert name[:20] in runner.invoke(app, ["features", "ls", "--conf", CONF]).output
+
+
+def test_an_unknown_group_is_answered_with_those_there_are():
+    result = runner.invoke(app, ["features", "ls", "--group", "nobody", "--conf", CONF])
+
+    assert "expected one of departures_by_origin" in str(result.exception)

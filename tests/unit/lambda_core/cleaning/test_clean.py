@@ -43,8 +43,19 @@ def test_a_good_record_is_typed_and_has_no_reasons(cleaned, shop):
         "_value": row["_value"],
         "unique_id": "a",
         "reasons": [],
+        "_repaired": [],
         "duplicate": None,
     }
+
+
+def test_a_source_of_texts_alone_that_nothing_can_be_wrong_with_is_accepted(cleaned):
+    text = {"type": "string"}
+    towns = {"kind": "reference", "topic": "towns", "columns": {"id": text, "name": text}, "unique_key": ["id"]}
+    project = Project.model_validate({"project": "shop", "sources": {"orders": towns}})
+
+    rows = cleaned(project, [b'{"id": "a"}', b"{"])
+
+    assert [(row["id"], len(row["reasons"])) for row in rows] == [("a", 0), (None, 1)]
 
 
 FINDINGS = [

@@ -1,0 +1,139 @@
+"""Which differences between a batch and those before it are findings. Pure.
+
+1. Of the earlier batches the newest `history` count; with fewer than `least_history` of at least `least_rows` records, only
+   what needs no comparison is looked at: fields that are declared and lacking, values that cannot be used.
+2. A measure is a finding beyond its threshold, and beyond `usual` times the greatest that earlier batches showed.
+3. A topic's day that may still go on is not held to what only whole days show: row count, distribution, mean.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+from batch_layer.preparation.condition import comparing as c
+from batch_layer.preparation.condition.columns import ColumnJudge
+from batch_layer.preparation.condition.findings import Finding, percent
+from batch_layer.preparation.condition.measuring import distinct_of
+from lambda_core.cleaning.reading import header_names
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from batch_layer.preparation.condition.profile import Profile
+    from lambda_core.config.condition import Check, ConditionSection
+    from lambda_core.config.sources import Source
+
+
+@dataclass(frozen=True)
+class Judge:
+    """Judges the batches of one source.
+
+    Attributes:
+        name: the source's. source: its declaration.
+    """
+
+    name: str
+    source: Source
+
+    @property
+    def settings(self) -> ConditionSection:
+        """Return the thresholds."""
+        return self.source.condition
+
+    def judge(self, batch: str, own: Profile, past: Sequence[Profile], *, whole: bool = True) -> list[Finding]:
+        """Return what is to be told of a batch, the most important first.
+
+        Args:
+            batch: its name.
+            own: its profile.
+            past: those of the batches before it, oldest first.
+            whole: whether no more records can belong to it.
+        """
+        past = past[-self.settings.history :]
+        found = [*self._fields(batch, own, past), *self._batch(batch, own, past, whole=whole)]
+        large = [one for one in past if one.rows >= self.settings.least_rows]
+        if own.rows >= self.settings.least_rows:
+            known = large if len(large) >= self.settings.least_history else []
+            for name, column in own.columns.items():
+                if name not in self.settings.ignore:
+                    earlier = [one.columns[name] for one in known if name in one.columns]
+                    telling = partial(self.told, batch=batch, where=name)
+                    found += ColumnJudge(
+                        self.settings, self.source.all_columns[name], column, earlier, telling
+                    ).findings(whole=whole)
+        return sorted(found, key=lambda one: -one.weight)
+
+    def told(self, check: Check, measured: float, limit: float, *, batch: str, where: str = "", **said: str) -> Finding:
+        """Return a finding; one of an accepted batch stops nothing."""
+        stops = check in self.settings.fail and batch not in self.settings.accept
+        return Finding(
+            source=self.name, batch=batch, check=check, where=where, measured=measured, limit=limit, stops=stops, **said
+        )
+
+    def _fields(self, batch: str, own: Profile, past: Sequence[Profile]) -> Iterator[Finding]:
+        """Yield what is wrong with the fields of CSV files: the declared ones have to be there, others may not change."""
+        if not own.headers:
+            return
+        fields = {name for header in own.headers for name in header_names(header)}
+        declared = {column.field or name for name, column in self.source.columns.items()}
+        before = next((one.headers for one in reversed(past) if one.headers), None)
+        known = {name for header in before or () for name in header_names(header)} if before else fields
+        lacking, new = sorted((declared | known) - fields), sorted(fields - known)
+        if lacking or new:
+            changes = [*(f"no field {name!r}" for name in lacking), *(f"a new field {name!r}" for name in new)]
+            yield self.told(
+                "fields",
+                1.0,
+                0.0,
+                batch=batch,
+                expected="the fields that are declared, and those of the batch before",
+                found=", ".join(changes),
+                do=f"ask the producer what changed, then correct sources.{self.name}.columns (`field` gives one another name)",
+            )
+
+    def _batch(self, batch: str, own: Profile, past: Sequence[Profile], *, whole: bool) -> Iterator[Finding]:
+        settings = self.settings
+        share, limit = own.quarantined / own.rows if own.rows else 0.0, settings.refused
+        limit += max((one.quarantined / one.rows for one in past if one.rows), default=0.0)
+        limit += c.by_chance(limit, own.rows)
+        if share > limit:
+            yield self.told(
+                "refused",
+                share,
+                limit,
+                batch=batch,
+                expected=f"at most {percent(limit)} of the records in quarantine",
+                found=f"{percent(share)}, {own.quarantined:,} of {own.rows:,}",
+                do=f"look at their reasons: mainstem data quarantine {self.name}",
+            )
+        counts = [one.rows for one in past if one.rows]
+        if whole and len(counts) >= settings.least_history:
+            low, high = min(counts) / (1 + settings.rows), max(counts) * (1 + settings.rows)
+            if not low <= own.rows <= high:
+                times = own.rows / high if own.rows > high else low / max(own.rows, 1)
+                yield self.told(
+                    "rows",
+                    times,
+                    1.0,
+                    batch=batch,
+                    expected=f"{min(counts):,} to {max(counts):,} records, as in {len(counts)} batches before",
+                    found=f"{own.rows:,}",
+                    do="see whether the producer sent all of it, and only once",
+                )
+        for other in past:
+            again = c.shared_keys(own, other)
+            if again > settings.repeated:
+                yield self.told(
+                    "repeated",
+                    again,
+                    settings.repeated,
+                    batch=batch,
+                    where=", ".join(self.source.unique_key),
+                    expected="unique keys that were not there before",
+                    found=f"at least {percent(again)} of about {distinct_of(own.keys):,} in an earlier batch of "
+                    f"{other.rows:,} records: the same data was sent again",
+                    do=f"take one of the batches back, or declare a longer sources.{self.name}.duplicate_horizon",
+                )
+                return

@@ -1,0 +1,99 @@
+"""`mainstem data`: what there is, why records could not be used, and their replay after a fix."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+
+import pytest
+from structlog.testing import capture_logs
+from typer.testing import CliRunner
+
+from batch_layer.preparation import prepare
+from jobs.cli.main import app
+from tests.integration.batch_layer.test_condition import NOW, made, put
+
+
+@pytest.fixture(scope="module")
+def shop(spark, tmp_path_factory):
+    """Ten good records, three with a size that is too small, and one that is no line of CSV."""
+    run = made(spark, tmp_path_factory.mktemp("data"))
+    lines = [f"a{n},{n},{NOW - 1}" for n in range(10)] + [f"b{n},-{n + 1},{NOW - 1}" for n in range(3)] + ["x"]
+    put(run, "sales1.csv", lines)
+    prepare(run)
+    return run
+
+
+@pytest.fixture
+def ask(shop, monkeypatch: pytest.MonkeyPatch):
+    """Run a command over the shop, or over the same with another declaration; return its JSON."""
+
+    def command(*words: str, run=shop, code: int = 0):
+        monkeypatch.setattr("jobs.cli.data.context", lambda: run)
+        with capture_logs():  # which a process of its own writes to standard error
+            result = CliRunner().invoke(app, ["data", *words, "--json"])
+        assert result.exit_code == code, result.output
+        return json.loads(result.stdout)
+
+    return command
+
+
+def test_a_source_is_listed_with_where_its_records_went(ask):
+    (found,) = ask("ls")
+
+    tables = {table["name"]: (table["rows"], table["version"]) for table in found["tables"]}
+    assert tables == {
+        "raw_sales": (14, 0), "prepared_sales": (10, 0), "quarantine_sales": (4, 0), "profile_sales": (1, 0)
+    }  # fmt: skip
+    assert (found["accepted"], found["duplicates"], found["waiting"]) == (10, 0, False)
+    assert all(table["bytes"] > 0 for table in found["tables"])
+
+
+def test_one_source_is_shown_with_its_batches(ask, shop):
+    found = ask("show", "sales")
+
+    assert [(one["rows"], one["accepted"], one["quarantined"]) for one in found["batches"]] == [(14, 10, 4)]
+    assert [one["batch_id"] for one in found["batches"]] == [
+        row["batch_id"] for row in shop.tables.read("raw_sales").select("batch_id").distinct().collect()
+    ]
+
+
+def test_the_report_ends_with_code_one_where_there_are_findings(ask, shop):
+    found = ask("report", "sales", code=1)
+
+    assert found["page"] == str(shop.environment.reports / "sales.html")
+    assert [one["check"] for one in found["findings"]] == ["refused"]
+
+
+def test_quarantined_records_are_told_by_reason(ask):
+    found = ask("quarantine", "sales")
+
+    assert found["replayed"] is None
+    assert [(one["reason"], one["records"], one["offset"]) for one in found["reasons"]] == [
+        ("size: expected at least 0", 3, 10),
+        ("record: expected a line of CSV with the 3 fields of its header", 1, 13),
+    ]
+
+
+def test_what_can_be_used_after_a_fix_leaves_the_quarantine_and_the_accounts_are_exact(ask, spark, shop):
+    folder = shop.environment.state.parent
+    assert ask("quarantine", "sales", "--replay")["replayed"] == {
+        "source": "sales", "before": 4, "quarantined": 4, "accepted": 10
+    }  # fmt: skip
+
+    settings = shop.project.model_dump(by_alias=True)
+    settings["sources"]["sales"]["columns"]["size"]["min"] = -2
+    fixed = dataclasses.replace(made(spark, folder), project=type(shop.project).model_validate(settings))
+    found = ask("quarantine", "sales", "--replay", run=fixed)
+
+    assert found["replayed"] == {"source": "sales", "before": 4, "quarantined": 2, "accepted": 12}
+    assert [one["records"] for one in found["reasons"]] == [1, 1]
+    assert (fixed.tables.read("prepared_sales").count(), fixed.tables.read("quarantine_sales").count()) == (12, 2)
+
+
+def test_an_unknown_source_is_answered_with_the_nearest_one(shop, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("jobs.cli.data.context", lambda: shop)
+
+    result = CliRunner().invoke(app, ["data", "show", "sale"])
+
+    assert "did you mean 'sales'" in str(result.exception)

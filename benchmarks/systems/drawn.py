@@ -32,13 +32,14 @@ def draw_stream(folder: Path, number: int, shops: int) -> None:
 def draw_history(folder: Path, asks: int, shops: int, each: int) -> None:
     """Write two orders a day for each shop, `each` of them, and moments all over that time, unevenly over the shops.
 
-    Orders happen at even milliseconds, one in each half of a day; what is asked about is an odd one: never the same.
+    Orders happen at even milliseconds, one in each half of a day; what is asked about is an odd one, each another one.
     """
     draw = np.random.default_rng(8)
     half_day = np.arange(shops * each) // shops
     at = T0 + half_day * _HALF_DAY_MS + draw.integers(0, _HALF_DAY_MS // 2, shops * each) * 2
     _write(folder / "orders", np.arange(shops * each) % shops, _amounts(draw, shops * each), at)
-    asked = T0 + draw.integers(0, each * _HALF_DAY_MS // 2, asks) * 2 + 1
+    step_ms = each * _HALF_DAY_MS // asks
+    asked = T0 + (draw.permutation(asks) * step_ms + draw.integers(0, step_ms // 2, asks) * 2) // 2 * 2 + 1
     _write(folder / "asks", _skewed(draw, asks, shops), None, asked)
 
 

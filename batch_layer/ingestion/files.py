@@ -16,15 +16,18 @@ from lambda_core.errors import DataError
 from lambda_core.schemas.ids import content_id
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from pyspark.sql import DataFrame, SparkSession
 
     from batch_layer.ingestion.strategy import FileFormat, Request
     from lambda_core.config.origins import Files
 
-FORMATS: dict[str, type[FileFormat]] = {"csv": CsvLines, "json": JsonLines}
-"""The text formats, by the name that `files.format` gives them."""
+FORMATS: dict[str, Callable[[Files], FileFormat]] = {
+    "csv": lambda declared: CsvLines(declared.separator),
+    "json": lambda _: JsonLines(),
+}
+"""The text formats, by the name that `files.format` gives them, as the files' settings make them."""
 
 
 class SourceFiles:
@@ -57,7 +60,7 @@ class SourceFiles:
         return found
 
     def _text(self, spark: SparkSession, path: Path, place: str) -> Batch:
-        form, content, first = FORMATS[self._declared.format](), scan(path), first_line(path)
+        form, content, first = FORMATS[self._declared.format](self._declared), scan(path), first_line(path)
         if form.has_header and not first:
             raise DataError(
                 f"{path}: expected a header line, found none; a CSV file begins with the names of its fields"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -43,6 +45,19 @@ class Cover:
     asker: Array
     node: Array
     event_time_ms: Array
+    _known: dict[tuple[str, int], tuple[Column, Array]] = field(default_factory=dict, repr=False)
+
+    def seen(self, column: Column) -> Array:
+        """Return how many of the column's values are there in each asker's range."""
+        seen = Column(column.present.astype(np.int64), column.present)
+        return self.once("seen", column, lambda: self.reduce(seen, np.add, 0))
+
+    def once(self, what: str, column: Column, work: Callable[[], Array]) -> Array:
+        """Return what several aggregations need of a column of the events, worked out for the first of them."""
+        key = (what, id(column))
+        if key not in self._known:
+            self._known[key] = (column, work())  # with the column, whose id nothing else has as long as it is kept
+        return self._known[key][1]
 
     def reduce(self, column: Column, operation: np.ufunc, neutral: Any) -> Array:
         """Return the reduction of the column over each asker's range; `neutral` where it is empty."""
@@ -52,10 +67,11 @@ class Cover:
         """Return the reduction of one part a pair over each asker's pairs; of rows, if the parts are rows."""
         out = np.full((self.askers, *parts.shape[1:]), neutral, dtype=parts.dtype)
         if len(parts):
-            begins = self.begins()
+            begins = self.begins
             out[self.asker[begins]] = operation.reduceat(parts, begins)
         return out
 
+    @cached_property
     def begins(self) -> Array:
         """Return where each asker's pairs begin, of those that have any."""
         return np.flatnonzero(np.r_[True, self.asker[1:] != self.asker[:-1]])[: len(self.asker)]

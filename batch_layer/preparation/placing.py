@@ -75,6 +75,15 @@ def placed(context: RunContext, name: str, found: Survey, known: Progress) -> It
         cleaned.unpersist()
 
 
+def frequent_reasons(quarantined: DataFrame, most: int = 3) -> list[str]:
+    """Return the most frequent reasons, the first one first, each with its number of records; not what was found."""
+    told = quarantined.select(F.explode("reasons").alias("reason"))
+    expected = told.select(F.split_part("reason", F.lit(", found "), F.lit(1)).alias("expected"))
+    counted = expected.groupBy("expected").agg(F.count(F.lit(1)).alias("records"))
+    rows = counted.orderBy(F.desc("records"), "expected").limit(most).collect()
+    return [f"{row['records']:,} times {row['expected']}" for row in rows]
+
+
 def _cleaned(context: RunContext, name: str, found: Survey) -> DataFrame:
     source = context.project.sources[name]
     frame = found.frame.withColumn(SHAPE, _shape(found.headers))

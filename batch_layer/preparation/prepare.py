@@ -10,7 +10,7 @@ from filelock import FileLock
 
 from batch_layer.preparation.condition import Condition, assess, assess_age
 from batch_layer.preparation.gate import check_expectations
-from batch_layer.preparation.placing import placed
+from batch_layer.preparation.placing import frequent_reasons, placed
 from batch_layer.preparation.progress import Progress, beyond, progress_of
 from batch_layer.preparation.survey import Survey, survey
 from lambda_core.cleaning.expressions import nearest
@@ -162,6 +162,9 @@ def _add(context: RunContext, name: str, known: Progress, found: Survey) -> tupl
     with placed(context, name, found, known) as records:
         progress = known.with_added(found.positions, records.counts)
         condition = assess(context, name, records.cleaned, found.headers, known) if found.records else Condition()
+        if records.counts.quarantined:
+            told = {"records": records.counts.quarantined, "most": frequent_reasons(records.quarantined)}
+            context.log.warning("records quarantined", source=name, table=quarantine, **told)
         if records.counts.quarantined or context.tables.exists(quarantine):
             where = beyond(known.positions) if known.positions else None
             context.tables.replace(quarantine, records.quarantined, where)

@@ -40,9 +40,8 @@ def reduced(aggregation: Aggregation, column: Column | None, cover: Cover) -> St
     if column is None:
         leaves = np.ones(cover.size, dtype=np.int64)
         return {"n": cover.reduce(Column(leaves, leaves.astype(bool)), np.add, 0)}
-    seen = Column(column.present.astype(np.int64), column.present)
     kept = aggregation.state_of or aggregation.name
-    return _REDUCTIONS[kept](aggregation, column, cover, cover.reduce(seen, np.add, 0))
+    return _REDUCTIONS[kept](aggregation, column, cover, cover.seen(column))
 
 
 def finished(answer: Aggregation, states: States, t_ms: Array) -> Column:
@@ -56,7 +55,7 @@ def _count(_: Aggregation, __: Column, ___: Cover, n: Array) -> States:
 
 
 def _sum(_: Aggregation, column: Column, cover: Cover, n: Array) -> States:
-    return {"n": n, "total": cover.reduce(_roomy(column, 1), np.add, 0)}
+    return {"n": n, "total": cover.once("total", column, lambda: cover.reduce(_roomy(column, 1), np.add, 0))}
 
 
 def _variance(aggregation: Aggregation, column: Column, cover: Cover, n: Array) -> States:

@@ -50,7 +50,7 @@ def last_events(aggregation: Aggregation, column: Column, cover: Cover, n: Array
     found: Array = np.full(cover.askers, None, dtype=object)
     there = np.flatnonzero(column.present)
     values, _ = _plain(column)
-    begins = cover.begins().tolist()
+    begins = cover.begins.tolist()
     for begin, end in zip(begins, [*begins[1:], len(cover.asker)], strict=False):
         places: list[int] = []
         for first, beyond in sorted(map(cover.leaves, cover.node[begin:end]), reverse=True):

@@ -1,4 +1,4 @@
-"""The peers as processes: stock PySpark from our lock, quixstreams and bytewax from environments of their own."""
+"""The peers as processes: stock PySpark from our lock, the others from environments of their own."""
 
 from __future__ import annotations
 
@@ -27,6 +27,8 @@ PINNED = {
         "redis==8.1.0",
         "hiredis==3.5.0",
     ),
+    "feast": ("feast==0.67.0",),
+    "deltalake": ("deltalake==1.6.6", "polars==2.1.0", "pyarrow==25.0.1"),
 }
 
 

@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from jobs.cli import ask, batch, config, data, demo, features, speed, stack, workers
+from jobs.cli import ask, batch, config, data, demo, features, speed, stack, topics, workers
 from jobs.process import guarded
 
 app = typer.Typer(
@@ -22,6 +22,7 @@ app = typer.Typer(
 )
 stack.register(app)
 demo.register(app)
+topics.register(app)
 workers.register(app)
 ask.register(app)
 app.add_typer(batch.app, name="batch")

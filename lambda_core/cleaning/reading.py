@@ -4,7 +4,8 @@
 2. Every declared column is picked by its name in the record; others are left alone.
 3. An empty CSV field is the empty text; an absent JSON key, or null, is null. JSON numbers keep their value to the
    last digit (1.10 reads as 1.1), up to 38 digits; for that they are read as variants, since `from_json` rounds them.
-4. A record that is no such line or object gives nulls, and a sentence in `broken`.
+4. A record that is no such line or object gives nulls, and a sentence in `broken`; so does every line of a file whose
+   header names none of the declared columns, as one has that is read with the wrong separator.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ import csv
 from typing import TYPE_CHECKING
 
 from pyspark.sql import functions as F  # noqa: N812 - as Spark's own documentation names it
+
+from lambda_core.config.origins import COMMA
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -52,22 +55,23 @@ def read_fields(source: Source, frame: DataFrame, headers: Sequence[str] = (), *
         is_json = F.col("header").isNull() & _looks_like_object(text) if headers else _looks_like_object(text)
         parsed.append(F.when(is_json, _parsed(text)).alias("_json"))
     for place, header in enumerate(headers):
-        line = F.from_csv(text, F.lit(_ddl(header)), _CSV_OPTIONS)
+        options = {**_CSV_OPTIONS, "sep": source.separator}
+        line = F.from_csv(text, F.lit(_ddl(header_names(header, source.separator))), options)
         parsed.append(F.when(F.col("header") == header, line).alias(f"_csv{place}"))
     carried = [F.col("value").alias(VALUE), *([F.col("header").alias("_header")] if headers else [])]
     read = frame.select(*kept, *carried, *parsed)
-    fields, broken = _pick(source, headers, objects=objects), _broken(headers, objects=objects)
+    fields, broken = _pick(source, headers, objects=objects), _broken(source, headers, objects=objects)
     return read.select(*kept, VALUE, fields.alias(FIELDS), broken.alias(BROKEN))
 
 
-def header_names(header: str) -> list[str]:
+def header_names(header: str, separator: str = COMMA) -> list[str]:
     """Return the names in a CSV header.
 
     Example:
-        >>> header_names('id,"a, b",c')
-        ['id', 'a, b', 'c']
+        >>> header_names('id,"a, b",c'), header_names("id;a", ";")
+        (['id', 'a, b', 'c'], ['id', 'a'])
     """
-    return next(csv.reader([header]), [])
+    return next(csv.reader([header], delimiter=separator), [])
 
 
 def _record_names(source: Source) -> dict[str, str]:
@@ -91,9 +95,9 @@ def _path(field: str) -> str:
     return f'$.record["{field}"]' if "'" in field else f"$.record['{field}']"
 
 
-def _ddl(header: str) -> str:
+def _ddl(names: Sequence[str]) -> str:
     """Return the schema of a line: fields by place, since a header's names may be anything, even twice the same."""
-    return ", ".join([*(f"c{place} string" for place in range(len(header_names(header)))), f"{_CORRUPT} string"])
+    return ", ".join([*(f"c{place} string" for place in range(len(names))), f"{_CORRUPT} string"])
 
 
 def _looks_like_object(text: Column) -> Column:
@@ -104,7 +108,7 @@ def _pick(source: Source, headers: Sequence[str], *, objects: bool) -> Column:
     """Return the struct of the record's texts: those of the line by its header, or those of the object."""
     names = _record_names(source)
     found = [
-        F.when(F.col("_header") == header, _cells(names, place, header_names(header)))
+        F.when(F.col("_header") == header, _cells(names, place, header_names(header, source.separator)))
         for place, header in enumerate(headers)
     ]
     if objects:
@@ -122,15 +126,18 @@ def _cells(names: Mapping[str, str], place: int, header: Sequence[str]) -> Colum
     return F.struct(*(cell.cast("string").alias(name) for name, cell in zip(names, cells, strict=True)))
 
 
-def _broken(headers: Sequence[str], *, objects: bool) -> Column:
-    text = F.col(VALUE).cast("string")
+def _broken(source: Source, headers: Sequence[str], *, objects: bool) -> Column:
+    text, known = F.col(VALUE).cast("string"), set(_record_names(source).values())
     reasons = []
     if objects:
         no_object = F.when(F.col("_json").isNull(), _sentence("a JSON object", text))
         reasons.append(F.when(F.col("_header").isNull(), no_object) if headers else no_object)
     for place, header in enumerate(headers):
-        expected = f"a line of CSV with the {len(header_names(header))} fields of its header"
-        bad_line = (F.col("_header") == header) & F.col(f"_csv{place}.{_CORRUPT}").isNotNull()
+        own, names = F.col("_header") == header, header_names(header, source.separator)
+        if known.isdisjoint(names):
+            reasons.append(F.when(own, _sentence(f"one of {', '.join(sorted(known))} in the header", F.lit(header))))
+        expected = f"a line of CSV with the {len(names)} fields of its header"
+        bad_line = own & F.col(f"_csv{place}.{_CORRUPT}").isNotNull()
         reasons.append(F.when(bad_line, _sentence(expected, text)))
     missing = F.when(F.col(VALUE).isNull(), F.lit("record: expected a value, found none"))
     garbled = F.when(~F.is_valid_utf8(text), F.lit("record: expected UTF-8 text, found other bytes"))

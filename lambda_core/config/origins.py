@@ -9,14 +9,26 @@ from lambda_core.config.section import Section
 
 Variable = Annotated[str, Field(pattern=r"^[A-Z][A-Z0-9_]*$")]
 """The name of an environment variable that holds a secret; the secret itself never stands in a file."""
+COMMA = ","
 _SECRET = re.compile(r"(password|pwd|secret|token)\s*=|//[^/@\s]*:[^/@\s]*@", re.IGNORECASE)
 
 
 class Files(Section):
-    """Where a source's files lie, below the environment's data folder; a pattern such as `orders/*.csv` names several."""
+    """Where a source's files lie, below the environment's data folder; a pattern such as `orders/*.csv` names several.
+
+    Attributes:
+        separator: one character between the fields of a line of CSV, such as `;` or a tabulator.
+    """
 
     path: str
     format: Literal["csv", "json", "parquet"] = "csv"
+    separator: str = Field(default=COMMA, pattern=r'^[^"\r\n]$')
+
+    @model_validator(mode="after")
+    def _separates_csv(self) -> "Files":
+        if self.separator != COMMA and self.format != "csv":
+            raise ValueError(f"expected `separator` only with `format: csv`, found it with {self.format}")
+        return self
 
 
 class DeltaTable(Section):

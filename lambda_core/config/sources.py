@@ -5,7 +5,7 @@ from typing import Any, Literal
 from pydantic import Field, model_validator
 
 from lambda_core.config.condition import ConditionSection
-from lambda_core.config.origins import DeltaTable, Files, Jdbc, Ranges, Repository
+from lambda_core.config.origins import COMMA, DeltaTable, Files, Jdbc, Ranges, Repository
 from lambda_core.config.repairs import Convert, wrong_convert
 from lambda_core.config.section import Milliseconds, Name, Section
 from lambda_core.features.aggregations import Number
@@ -197,6 +197,11 @@ class Source(Section):
     def is_offline(self) -> bool:
         """Tell whether records come from files, a table or a database, which ingestion reads."""
         return any(getattr(self, origin) is not None for origin in ORIGINS)
+
+    @property
+    def separator(self) -> str:
+        """Return what parts the fields of a line of its files."""
+        return self.files.separator if self.files is not None else COMMA
 
     @model_validator(mode="after")
     def _has_time_and_place(self) -> "Source":

@@ -8,6 +8,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
+from lambda_core.config.origins import COMMA
 from lambda_core.config.project import FeatureSet, Project, Source
 from lambda_core.config.sources import ORIGINS
 from lambda_core.errors import ConfigError
@@ -98,7 +99,7 @@ def digest(declared: Any) -> str:
 
 
 def meaning(source: Source) -> dict[str, Any]:
-    """Return what of a source decides how its records are read: not its descriptions, origins or expectations."""
+    """Return what of a source decides how its records are read: not its descriptions, places or expectations."""
     left_out = {"description", "owner", *ORIGINS, "ranges", "expectations", "condition", "known_by"}
     declared = source.model_dump(mode="json", exclude=left_out)
     for columns in ("columns", "derive"):
@@ -107,6 +108,8 @@ def meaning(source: Source) -> dict[str, Any]:
             for repair in ("map", "convert", "clip", "fill"):  # what is not declared leaves the id as it is
                 if column[repair] in (None, {}):
                     del column[repair]
+    if source.separator != COMMA:
+        declared["separator"] = source.separator
     return declared
 
 

@@ -79,15 +79,16 @@ class KafkaTopics:
         self._answer_s = answer_s
         self._admin = AdminClient({"bootstrap.servers": servers, **_QUIET})
 
-    def create(self, partitions: Mapping[str, int]) -> None:
-        """Make sure that each topic exists with at least this many partitions.
+    def create(self, partitions: Mapping[str, int], settings: Mapping[str, str] | None = None) -> None:
+        """Make sure that each topic exists with at least this many partitions; one that is made gets these settings.
 
         Raises:
             ConfigError: when a topic exists with fewer: adding partitions would break the order of its keys.
         """
         with kafka_errors(self._servers):
             existing = self._admin.list_topics(timeout=self._answer_s).topics
-            missing = [NewTopic(name, count) for name, count in partitions.items() if name not in existing]
+            own, new = dict(settings or {}), {name: n for name, n in partitions.items() if name not in existing}
+            missing = [NewTopic(name, count, config=own) for name, count in new.items()]
             for future in self._admin.create_topics(missing).values() if missing else ():
                 _unless_exists(future)
             if missing:

@@ -129,7 +129,7 @@ def _refuse_missing(context: RunContext, sources: dict[str, str], ids: dict[str,
         if source_topic not in ids:
             raise ConfigError(
                 f"sources.{name}.topic: expected {source_topic} at Kafka {context.environment.kafka}, found none; create "
-                "it with as many partitions as its producers need, or correct the name"
+                "it with as many partitions as its producers need (`mainstem topics`), or correct the name"
             )
 
 

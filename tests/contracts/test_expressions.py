@@ -106,10 +106,11 @@ def test_every_allowed_expression_gives_what_spark_gives(spark, table, kind):
     assert differing == {}
 
 
-def test_the_shipped_project_works_its_request_features_out_as_spark_does(spark):
-    project = load_project(Path(__file__).resolve().parents[2] / "conf" / "flights")
+@pytest.mark.parametrize("shipped", ["flights", "movies"])
+def test_a_shipped_project_works_its_request_features_out_as_spark_does(spark, shipped: str):
+    project = load_project(Path(__file__).resolve().parents[2] / "conf" / shipped)
     draw = random.Random(12)
-    for features in project.feature_sets.values():
+    for features in (one for one in project.feature_sets.values() if one.request_features):
         source = project.sources[features.asked_by]
         columns = {name: one for name, one in source.all_columns.items() if one.type != "timestamp"}
         typed_only = Source.model_construct(columns=columns, derive={}, lookups={})

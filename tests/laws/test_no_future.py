@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from batch_layer.preparation import kernel
 from batch_layer.preparation.covers import Column
 from batch_layer.preparation.kernel import Askers, Events, windowed
 from batch_layer.preparation.no_future import other_future
@@ -154,6 +155,16 @@ def test_a_row_equals_the_aggregations_over_exactly_the_events_before_t_known_by
 
     for row, (entity, t_ms) in zip(found, asked, strict=True):
         assert_equal(row, expected(events, entity, t_ms, by_append=by_append))
+
+
+@settings(max_examples=30, deadline=None)
+@given(events=histories(), asked=ASKED)
+def test_entities_and_moments_too_many_for_64_bits_change_no_row(events, asked):
+    found = rows(events, asked, by_append=False)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(kernel, "_WIDEST", 0)
+        assert rows(events, asked, by_append=False) == found
 
 
 def test_an_answer_is_there_until_it_is_older_than_its_expiry():

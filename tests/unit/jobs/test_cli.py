@@ -34,6 +34,7 @@ runner = CliRunner()
         "announce",
         "ask",
         "config",
+        "topics",
     ],
 )
 def test_every_command_explains_itself(command: str):
@@ -80,10 +81,18 @@ def test_a_key_without_a_value_is_refused_before_anything_is_asked():
     assert "column=value" in result.output
 
 
-def test_config_check_counts_what_is_declared():
-    result = runner.invoke(app, ["config", "check", "--conf", CONF])
+@pytest.mark.parametrize(
+    ("named", "counted"), [([], "flights: 7 sources"), (["--project", "movies"], "movies: 4 sources")]
+)
+def test_config_check_counts_what_is_declared_and_the_demos_project_is_the_default(
+    monkeypatch: pytest.MonkeyPatch, named: list[str], counted: str
+):
+    monkeypatch.delenv("MAINSTEM_PROJECT", raising=False)
+
+    result = runner.invoke(app, ["config", "check", "--conf", CONF, *named])
 
     assert result.exit_code == 0, result.output
+    assert result.output.startswith(counted)
     assert "No mistake found" in result.output
 
 

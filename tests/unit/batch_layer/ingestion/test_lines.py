@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from batch_layer.ingestion.files import FORMATS
 from batch_layer.ingestion.lines import first_line, scan
+from lambda_core.config.origins import Files
 from lambda_core.errors import DataError
 
 CONTENTS = st.lists(st.sampled_from([b"", b"a", b"bcd", b"\r", b"\n", b"\n\n", b"\xff" * 5, b"\r\n"]), max_size=40).map(
@@ -69,4 +70,8 @@ def test_a_first_line_that_is_no_utf8_is_an_error_that_says_what_to_do(tmp_path:
     ],
 )
 def test_a_format_tells_the_names_of_the_fields(form: str, line: str, names: list[str]):
-    assert FORMATS[form]().names(line) == names
+    assert FORMATS[form](Files(path="x", format=form)).names(line) == names
+
+
+def test_a_header_is_parted_by_the_declared_separator():
+    assert FORMATS["csv"](Files(path="x", separator="\t")).names("b,c\ta") == ["b,c", "a"]

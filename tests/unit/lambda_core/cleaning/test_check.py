@@ -40,9 +40,10 @@ def test_a_sound_project_passes(spark, shop):
     check_expressions(spark, shop())
 
 
-def test_the_shipped_project_passes_and_its_columns_have_the_types_that_were_looked_at(spark):
+@pytest.mark.parametrize("shipped", ["flights", "movies"])
+def test_a_shipped_project_passes_and_its_columns_have_the_types_that_were_looked_at(spark, shipped: str):
     spark.conf.set("spark.sql.ansi.enabled", "false")
-    project = load_project(CONF / "flights")
+    project = load_project(CONF / shipped)
 
     check_expressions(spark, project)
 

@@ -6,6 +6,7 @@ import json
 import random
 
 from lambda_core.cleaning import read_fields
+from lambda_core.config.origins import Files
 from lambda_core.config.sources import Source
 
 COLUMNS = {"id": {"type": "string"}, "price": {"type": "decimal", "field": "Unit Price"}}
@@ -53,6 +54,25 @@ def test_lines_are_read_the_same_where_there_can_be_no_objects(records):
 
     assert alone == with_objects
     assert len(alone) == 6
+
+
+def test_a_line_is_parted_by_the_declared_separator_and_no_other(records):
+    header, files = "id\tUnit Price", {"path": "x", "separator": "\t"}
+    parted = source().model_copy(update={"files": Files.model_validate(files)})
+
+    assert read(records([b"a,b\t1,5", b'"a\tb"\t2', b"a,1"], header), parted, [header])[:2] == [
+        ("a,b", "1,5", None),
+        ("a\tb", "2", None),
+    ]
+
+
+def test_lines_under_a_header_that_names_nothing_declared_say_so_once(records):
+    header = "id\tUnit Price"
+
+    ((*fields, broken),) = read(records([b"a\t1"], header), headers=[header])
+
+    assert fields == [None, None]
+    assert broken == "record: expected one of Unit Price, id in the header, found 'id\tUnit Price'"
 
 
 def test_a_column_that_the_header_lacks_is_missing(records):

@@ -125,6 +125,16 @@ def test_whatever_decides_a_state_or_an_answer_decides_the_id(before, after):
     assert compiled([block]).id == compiled([block]).id != compiled([{**block, **after}]).id
 
 
+def test_what_parts_a_files_fields_decides_the_id_and_where_it_lies_does_not():
+    def of(**files) -> str:
+        orders = {**SHOP["sources"]["orders"], "files": {"path": "a.csv", **files}}
+        return compile_definition(
+            Project.model_validate({**SHOP, "sources": {"orders": orders}, "feature_sets": {}})
+        ).id
+
+    assert of() == of(path="b.csv") == of(separator=",") != of(separator=";")
+
+
 def test_a_vector_is_its_request_features_then_its_groups_in_order_of_declaration():
     definition = compiled([{"column": "price", "aggregations": ["max", "mean"], "windows": ["30d", "1h"]}])
     assert definition.vector_names("order") == [

@@ -24,7 +24,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="JSON, for programs.")]
 
 @app.command()
 def ls(*, as_json: AsJson = False) -> None:
-    """List every source: records and where they went, size, owner, retention."""
+    """List every source: records and where they went, size and owner; `show` has one's retention, tables and batches."""
     from batch_layer.preparation.catalogue import source_data  # Spark is loaded by what needs it
 
     own = context()
@@ -41,13 +41,10 @@ def ls(*, as_json: AsJson = False) -> None:
             _count(one.duplicates),
             _size(sum(table.bytes for table in one.tables)),
             one.owner,
-            one.retention,
         ]
         for one in found
     ]
-    _print_table(
-        "Sources", ("source", "raw", "accepted", "quarantined", "duplicates", "size", "owner", "retention"), cells
-    )
+    _print_table("Sources", ("source", "raw", "accepted", "quarantined", "duplicates", "size", "owner"), cells)
 
 
 @app.command()
@@ -142,8 +139,10 @@ def _print_table(title: str, columns: Sequence[str], cells: Sequence[Sequence[st
 
     table = Table(title=title, title_justify="left")
     for column in columns:
-        words = column in ("source", "table", "batch", "reason", "which begins", "owner", "retention", "first", "last")
-        table.add_column(column, justify="left" if words else "right", overflow="fold")
+        words = column in ("source", "table", "batch", "reason", "which begins", "owner", "first", "last")
+        # What is to be copied, as a source's name, stays in one piece.
+        is_name = column in ("source", "table")
+        table.add_column(column, justify="left" if words else "right", overflow="fold", no_wrap=is_name)
     for row in cells:
         table.add_row(*(cell.replace("[", r"\[") for cell in row))
     Console().print(table if cells else f"{title}: none")

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 import importlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from lambda_core.errors import ConfigError
+from lambda_core.nearest import nearest
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -73,6 +73,6 @@ def known_stages(project: Project) -> None:
     """
     for place, name in enumerate(project.chain.then or ()):
         if name not in STAGES:
-            near = difflib.get_close_matches(name, list(STAGES), n=1)
-            hint = f"; did you mean {near[0]!r}?" if near else ""
-            raise ConfigError(f"chain.then[{place}]: expected one of {', '.join(STAGES)}; found {name!r}{hint}")
+            raise ConfigError(
+                f"chain.then[{place}]: expected one of {', '.join(STAGES)}; found {name!r}{nearest(name, STAGES)}"
+            )

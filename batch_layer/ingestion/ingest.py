@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock
 from pyspark.sql import functions as F  # noqa: N812 - as Spark's own documentation names it
-from pyspark.sql import types as T  # noqa: N812
 
 from batch_layer.ingestion.commit import BatchReport, commit, tell
 from batch_layer.ingestion.delta_versions import DeltaVersions
@@ -18,11 +17,12 @@ from batch_layer.ingestion.kafka_ranges import ingest_ranges
 from batch_layer.ingestion.known import OFFLINE_PARTITION, Known, place_of, values_of
 from batch_layer.ingestion.rows import numbered
 from batch_layer.ingestion.strategy import Request
-from lambda_core.cleaning.expressions import nearest
 from lambda_core.config.sources import ORIGINS
 from lambda_core.errors import ConfigError
+from lambda_core.nearest import nearest
+from lambda_core.repositories.raw_log import raw_rows
 from lambda_core.schemas.ids import batch_id, content_id
-from lambda_core.schemas.tables import RAW_SCHEMA, raw
+from lambda_core.schemas.tables import raw
 from lambda_core.spark import side_by_side
 from lambda_core.strategies import build
 
@@ -128,7 +128,7 @@ def _records(context: RunContext, table: str, batch: Batch) -> Iterator[tuple[Da
 def _as_raw(context: RunContext, records: DataFrame, batch: Batch, identity: str, next_offset: int) -> DataFrame:
     """Return the records as rows of the raw table; one row a record."""
     now_ms = context.clock.now_ms()
-    given = {
+    made = {
         "format": batch.format,
         "header": batch.header,
         "fingerprint": batch.fingerprint,
@@ -136,15 +136,11 @@ def _as_raw(context: RunContext, records: DataFrame, batch: Batch, identity: str
         "place": place_of(batch.place, batch.cursor),
         "batch_id": identity,
         "partition": OFFLINE_PARTITION,
+        "offset": F.col("number") + F.lit(next_offset),
         "append_time_ms": now_ms,
         "ingest_time_ms": now_ms,
     }
-    offset = (F.col("number") + F.lit(next_offset)).alias("offset")
-    columns = {name: F.lit(value).alias(name) for name, value in given.items()} | {"offset": offset}
-    fields = cast("T.StructType", T.StructType.fromDDL(RAW_SCHEMA)).fields
-    return records.select(
-        *(columns.get(field.name, F.col(field.name)).cast(field.dataType).alias(field.name) for field in fields)
-    )
+    return raw_rows(records, made)
 
 
 def _repository(context: RunContext, name: str) -> Repository:

@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 
-from lambda_core.cleaning.expressions import nearest
 from lambda_core.cleaning.references import references_of
 from lambda_core.errors import DataError
+from lambda_core.nearest import nearest
 from lambda_core.schemas.messages import DATA_AVAILABLE, STEP_FAILED, Said
 
 if TYPE_CHECKING:

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 from pyspark.sql import functions as F  # noqa: N812 - as Spark's own documentation names it
 
 from batch_layer.preparation.condition.keeping import before_part, stored
+from batch_layer.preparation.placing import by_reason
 from batch_layer.preparation.prepare import prepare
 from batch_layer.preparation.progress import progress_of
-from lambda_core.cleaning.expressions import nearest
 from lambda_core.errors import ConfigError
+from lambda_core.nearest import nearest
 from lambda_core.schemas import tables as schema
 
 if TYPE_CHECKING:
@@ -148,11 +149,8 @@ def quarantined(context: RunContext, name: str, most: int = 50) -> list[Reasoned
     _known(context, name)
     if not context.tables.exists(schema.quarantine(name)):
         return []
-    one = F.struct("partition", "offset", "batch_id", "excerpt")
-    told = context.tables.read(schema.quarantine(name)).select(F.explode("reasons").alias("told"), one.alias("one"))
-    kinds = told.groupBy(F.substring_index("told", ", found ", 1).alias("reason"))
-    found = kinds.agg(F.count(F.lit(1)).alias("records"), F.min("one").alias("one"))
-    rows = found.orderBy(F.desc("records"), "reason").limit(most).collect()  # so many at most
+    first = F.min(F.struct("partition", "offset", "batch_id", "excerpt"))
+    rows = by_reason(context.tables.read(schema.quarantine(name)), most, one=first)
     return [Reasoned(row["reason"], row["records"], *row["one"]) for row in rows]
 
 

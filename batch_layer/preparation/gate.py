@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
-from lambda_core.cleaning.expressions import nearest
 from lambda_core.errors import ConfigError, GateError
+from lambda_core.nearest import nearest
 from lambda_core.schemas.tables import prepared
 
 if TYPE_CHECKING:

@@ -22,7 +22,7 @@ from lambda_core.schemas import tables as schema
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from pyspark.sql import Column, DataFrame
+    from pyspark.sql import Column, DataFrame, Row
 
     from batch_layer.preparation.progress import Progress
     from batch_layer.preparation.survey import Survey
@@ -77,11 +77,20 @@ def placed(context: RunContext, name: str, found: Survey, known: Progress) -> It
 
 def frequent_reasons(quarantined: DataFrame, most: int = 3) -> list[str]:
     """Return the most frequent reasons, the first one first, each with its number of records; not what was found."""
-    told = quarantined.select(F.explode("reasons").alias("reason"))
-    expected = told.select(F.split_part("reason", F.lit(", found "), F.lit(1)).alias("expected"))
-    counted = expected.groupBy("expected").agg(F.count(F.lit(1)).alias("records"))
-    rows = counted.orderBy(F.desc("records"), "expected").limit(most).collect()
-    return [f"{row['records']:,} times {row['expected']}" for row in rows]
+    return [f"{row['records']:,} times {row['reason']}" for row in by_reason(quarantined, most)]
+
+
+def by_reason(quarantined: DataFrame, most: int, **beside: Column) -> list[Row]:
+    """Return the most frequent reasons, the first one first, what was found left out: so many rows at most.
+
+    A row has `reason`, `records` (one with several reasons is counted for each), and the aggregates over these records that
+    are asked for by name.
+    """
+    told = quarantined.withColumn("_told", F.explode("reasons"))
+    kinds = told.groupBy(F.substring_index("_told", ", found ", 1).alias("reason"))
+    aggregates = (aggregate.alias(name) for name, aggregate in beside.items())
+    found = kinds.agg(F.count(F.lit(1)).alias("records"), *aggregates)
+    return found.orderBy(F.desc("records"), "reason").limit(most).collect()
 
 
 def _cleaned(context: RunContext, name: str, found: Survey) -> DataFrame:

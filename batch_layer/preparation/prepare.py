@@ -13,9 +13,9 @@ from batch_layer.preparation.gate import check_expectations
 from batch_layer.preparation.placing import frequent_reasons, placed
 from batch_layer.preparation.progress import Progress, beyond, progress_of
 from batch_layer.preparation.survey import Survey, survey
-from lambda_core.cleaning.expressions import nearest
 from lambda_core.cleaning.references import content_note, references_of
 from lambda_core.errors import ConfigError
+from lambda_core.nearest import nearest
 from lambda_core.schemas import tables as schema
 from lambda_core.spark import side_by_side
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from typing import TYPE_CHECKING
 
@@ -11,6 +10,7 @@ from pyspark.sql.types import BooleanType
 
 from lambda_core.cleaning.reading import POSITIONS
 from lambda_core.errors import ConfigError
+from lambda_core.nearest import nearest
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -79,12 +79,6 @@ def refuse_beyond_record(expression: str, names: Sequence[str], path: str) -> No
             f"{path}: expected an expression over its own record alone, found {', '.join(beyond)}; "
             f"what a record becomes may not depend on the clock, on chance or on other records"
         )
-
-
-def nearest(name: str, names: Sequence[str]) -> str:
-    """Return a hint at the nearest valid name; empty when none is near."""
-    near = difflib.get_close_matches(name, names, n=1)
-    return f"; did you mean {near[0]!r}?" if near else ""
 
 
 def _sentence(error: AnalysisException | ParseException, names: Sequence[str]) -> str:

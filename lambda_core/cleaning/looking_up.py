@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from pyspark.sql import functions as F  # noqa: N812 - as Spark's own documentation names it
 
-from lambda_core.cleaning.expressions import nearest
 from lambda_core.errors import ConfigError
+from lambda_core.nearest import nearest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

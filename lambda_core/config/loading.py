@@ -4,7 +4,6 @@ A project is the union of the files of its folder: each top-level key stands in 
 path of the key, what was expected, what was found, and the nearest valid name.
 """
 
-import difflib
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -17,6 +16,7 @@ from lambda_core.config.environment import Environment
 from lambda_core.config.names import dangling_names
 from lambda_core.config.project import Project
 from lambda_core.errors import ConfigError
+from lambda_core.nearest import nearest
 
 VARIABLES = {
     "KAFKA_BOOTSTRAP_SERVERS": "kafka",
@@ -106,9 +106,10 @@ def _sentence(model: type[BaseModel], detail: Any, files: Mapping[str, Path]) ->
     found = detail.get("input")
     if detail["type"] == "extra_forbidden":
         valid = _valid_keys(model, path[:-1])
-        near = difflib.get_close_matches(str(path[-1]), valid, n=1)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
-        return f"{where}: expected one of {', '.join(sorted(valid))}; found the unknown key {str(path[-1])!r}{hint}"
+        key = str(path[-1])
+        return (
+            f"{where}: expected one of {', '.join(sorted(valid))}; found the unknown key {key!r}{nearest(key, valid)}"
+        )
     if detail["type"] == "missing":
         return f"{where}: expected a value, found none"
     message = detail["msg"].removeprefix("Value error, ")

@@ -1,10 +1,10 @@
 """Names that stand for something the project does not declare: the check across sections, after each model's own."""
 
-import difflib
 from collections.abc import Collection, Iterator
 from itertools import chain
 
 from lambda_core.config.project import Project
+from lambda_core.nearest import nearest
 
 _INSTEAD = "ask for them by a feature set without a model, or take `shares` or `quantiles` of a histogram"
 
@@ -16,9 +16,8 @@ def dangling_names(project: Project) -> Iterator[tuple[str, str]]:
     """Yield (key path, sentence) for every name that stands for something the project does not declare."""
     for path, name, declared in chain(*(uses(project) for uses in _USES)):
         if name not in declared:
-            near = difflib.get_close_matches(name, list(declared), n=1)
-            hint = f"; did you mean {near[0]!r}?" if near else ""
-            yield path, f"expected one of {', '.join(sorted(declared)) or 'nothing declared'}; found {name!r}{hint}"
+            expected = ", ".join(sorted(declared)) or "nothing declared"
+            yield path, f"expected one of {expected}; found {name!r}{nearest(name, declared)}"
     yield from _lists_in_vectors(project)
 
 

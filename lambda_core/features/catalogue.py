@@ -8,12 +8,12 @@
 
 from __future__ import annotations
 
-import difflib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from lambda_core.errors import ConfigError
 from lambda_core.features.windows import ALL_MS, format_duration, format_window
+from lambda_core.nearest import nearest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -73,10 +73,8 @@ def card_of(definition: Definition, name: str) -> Card:
     """
     found = {card.name: card for card in catalogue(definition)}
     if name not in found:
-        near = difflib.get_close_matches(name, list(found), n=1)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
         raise ConfigError(
-            f"features: expected one of {len(found)} features, as `features ls` lists them; found {name!r}{hint}"
+            f"features: expected one of {len(found)} features, as `features ls` lists them; found {name!r}{nearest(name, found)}"
         )
     return found[name]
 

@@ -8,7 +8,7 @@ is there is what lies below the greatest offset.
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 from filelock import FileLock
 from pyspark.sql import functions as F  # noqa: N812 - as Spark's own documentation names it
@@ -93,16 +93,22 @@ def log_rows(frame: DataFrame, place: str, batch: str, now_ms: int) -> DataFrame
     """
     keys = "sort_array(array_distinct(coalesce(json_object_keys(cast(value as string)), array())))"
     made = {
-        "format": F.lit("json"),
-        "header": F.lit(None),
+        "format": "json",
+        "header": None,
         "fingerprint": F.expr(content_id_sql(keys)),
-        "origin": F.lit("log"),
-        "place": F.lit(place),
-        "batch_id": F.lit(batch),
-        "ingest_time_ms": F.lit(now_ms),
+        "origin": "log",
+        "place": place,
+        "batch_id": batch,
+        "ingest_time_ms": now_ms,
     }
-    fields = T.StructType.fromDDL(RAW_SCHEMA).fields  # type: ignore[attr-defined]
-    return frame.select(*(made.get(f.name, F.col(f.name)).cast(f.dataType).alias(f.name) for f in fields))
+    return raw_rows(frame, made)
+
+
+def raw_rows(frame: DataFrame, made: Mapping[str, Any]) -> DataFrame:
+    """Return the frame as rows of a raw table: what is made, each a value or an expression, all else as the frame has it."""
+    columns = {name: F.lit(value) for name, value in made.items()}
+    fields = cast("T.StructType", T.StructType.fromDDL(RAW_SCHEMA)).fields
+    return frame.select(*(columns.get(f.name, F.col(f.name)).cast(f.dataType).alias(f.name) for f in fields))
 
 
 def _beyond(positions: Mapping[int, int]) -> Column:

@@ -36,8 +36,6 @@ SETTINGS = {
     "partitioner": "murmur2_random",
 }
 MARKS = 240
-SLOWER = 20
-"""How many times slower messages are sent while what they wait for is late."""
 
 
 @dataclass(frozen=True)
@@ -137,7 +135,8 @@ class Replay:
     def run(self, records: Sequence[Record], rate: float, on_sent: Callable[[int], None] | None = None) -> Replayed:
         """Send all messages, `rate` a second; return once the broker has confirmed them.
 
-        When each is due follows from the one before, whenever that one was really sent: who was held up catches up.
+        When each is due follows from the one before, whenever that one was really sent: who was held up catches up. While
+        something is late, what is left is spread over as long again as was sent for: messages get rarer, and never run out.
         """
         self.outcome.kinds = tally(records)
         marked = marked_places(records) if self.watcher else set()
@@ -146,7 +145,8 @@ class Replay:
         for place, record in enumerate(records):
             self._await(due_ns)
             self._send(record, place if place in marked else None)
-            due_ns += 1e9 / rate * (SLOWER if self.is_late(place / len(records)) else 1)
+            again_ns = (due_ns - self.outcome.began_ns) / (len(records) - place)
+            due_ns += max(1e9 / rate, again_ns if self.is_late(place / len(records)) else 0.0)
             if on_sent:
                 on_sent(place + 1)
         self.outcome.ended_ns = time.monotonic_ns()

@@ -4,7 +4,7 @@ import pytest
 
 from demo.freshness import Freshness, Prober, Watch, watched_groups
 from demo.oracle.declared import read
-from demo.replay import SLOWER, Delivered, Mark, Replay, marked_places, topics
+from demo.replay import Delivered, Mark, Replay, marked_places, topics
 from demo.sources import Record
 
 RECORDS = [Record("departures", b"k%d" % n, b"{}", n, entity=(("carrier", "UA"),)) for n in range(50)]
@@ -65,7 +65,7 @@ def test_the_rate_is_kept():
 
 
 def test_messages_are_sent_slower_while_what_they_wait_for_is_late():
-    late = iter([False] * 20 + [True] * 2 + [False] * 28)
+    late = iter([False] * 40 + [True] * 10)
     shares: list[float] = []
 
     def is_late(share: float) -> bool:
@@ -74,8 +74,11 @@ def test_messages_are_sent_slower_while_what_they_wait_for_is_late():
 
     outcome = Replay(Log(), {"departures": "t"}, is_late=is_late).run(RECORDS, rate=1000)
 
-    lasted_s = (outcome.ended_ns - outcome.began_ns) / 1e9
-    assert lasted_s >= (49 - 2 + 2 * SLOWER) / 1000
+    due_ms = 40.0
+    for left in range(10, 1, -1):  # as long again for what is left, from each message on
+        due_ms += due_ms / left
+    assert due_ms == pytest.approx(220)
+    assert (outcome.ended_ns - outcome.began_ns) / 1e6 >= due_ms
     assert shares == [place / 50 for place in range(50)]
 
 

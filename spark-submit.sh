@@ -59,6 +59,8 @@ exec "$SUBMIT" \
     --conf spark.sql.extensions=io.delta.sql.DeltaSparkSessionExtension \
     --conf spark.sql.catalog.spark_catalog=org.apache.spark.sql.delta.catalog.DeltaCatalog \
     --conf spark.sql.session.timeZone=UTC \
+    --conf spark.hadoop.parquet.dictionary.page.size=65536 \
+    --conf spark.sql.parquet.compression.codec=zstd \
     --conf spark.python.sql.dataFrameDebugging.enabled=false \
     --conf spark.hadoop.fs.AbstractFileSystem.file.impl=org.apache.hadoop.fs.local.RawLocalFs \
     --conf "spark.driver.extraJavaOptions=-Duser.timezone=UTC -Djdk.lang.Process.launchMechanism=VFORK" \

@@ -124,7 +124,7 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
     """The one Spark session of the run, with Delta Lake and the Kafka connector; four slots, UTC."""
     from pyspark.sql import SparkSession
 
-    from lambda_core.spark.session import DELTA, JVM, REQUIRED, SMALL, tell_errors_once
+    from lambda_core.spark.session import DELTA, FILES, JVM, REQUIRED, SMALL, tell_errors_once
     from local_stack.jars import class_path
 
     os.environ["PYSPARK_PYTHON"] = os.environ["PYSPARK_DRIVER_PYTHON"] = sys.executable
@@ -132,6 +132,7 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
     settings = {
         **REQUIRED,
         **DELTA,
+        **FILES,
         **SMALL,
         "spark.driver.extraClassPath": ":".join(str(path) for path in class_path("spark")),
         "spark.sql.warehouse.dir": str(folder / "warehouse"),

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 from pyspark.sql import functions as F  # noqa: N812 - as Spark's own documentation names it
 
 from batch_layer.preparation.kernel import windowed
-from batch_layer.preparation.windowing import reach_ms, windowed_frame
+from batch_layer.preparation.windowing import key_texts, reach_ms, windowed_frame
 from lambda_core.errors import ConfigError
 from lambda_core.features.keys import entity_key_sql
 from lambda_core.features.requests_sql import request_feature_sql
@@ -30,7 +30,7 @@ from lambda_core.schemas import tables
 from lambda_core.schemas.ids import prediction_id_sql
 
 if TYPE_CHECKING:
-    from pyspark.sql import DataFrame
+    from pyspark.sql import Column, DataFrame
 
     from batch_layer.preparation.windowing import Answer
     from lambda_core.config.project import Label
@@ -78,40 +78,33 @@ def training_rows(
     Raises:
         ConfigError: when models of one feature set have different labels, or a partition column hides a feature.
     """
-    askers = asking_rows(context, feature_set, from_ms, until_ms)
-    rows = askers
+    rows = asking_rows(context, feature_set, from_ms, until_ms)
     for name in context.definition.feature_set(feature_set).groups:
         group = context.definition.groups[name]
         oldest_ms = None if from_ms is None else from_ms - reach_ms(group)
-        events = _between(counted_events(context, group), oldest_ms, until_ms)
-        found = group_rows(context, group, askers, events)
-        rows = rows.join(found, PLACE, "left")
-    nothing = {
-        feature.name: F.coalesce(F.col(feature.name), F.lit(feature.answer.nothing))
-        for name in context.definition.feature_set(feature_set).groups
-        for feature in context.definition.groups[name].features
-        if feature.answer.nothing is not None
-    }
-    return _labelled(context, feature_set, rows.withColumns(nothing) if nothing else rows)
+        rows = group_rows(context, group, rows, _between(counted_events(context, group), oldest_ms, until_ms))
+    return _labelled(context, feature_set, rows)
 
 
 def asking_rows(
     context: RunContext, feature_set: str, from_ms: int | None = None, until_ms: int | None = None
 ) -> DataFrame:
-    """Return one row an asker with t in `[from_ms, until_ms)`: its place, key, t, partitions, entities, request."""
+    """Return one row an asker with t in `[from_ms, until_ms)`: its place, t, partitions, request, entities.
+
+    The key of each entity of its groups stands there as texts (`windowing.key_texts`).
+    """
     declared = context.definition.feature_set(feature_set)
     asked = context.tables.read(tables.prepared(declared.asked_by)).where(COUNTED).where(f"({declared.where})")
     asked = _between(asked, from_ms, until_ms)
-    keys = [f"'{name}', {entity_key_sql(context.definition.groups[name].key_columns)}" for name in declared.groups]
+    keys = {text: key for name in declared.groups for text, key in key_texts(context.definition.groups[name]).items()}
     request = [F.expr(request_feature_sql(feature)).alias(name) for name, feature in declared.request_features.items()]
     return asked.select(
-        F.expr(prediction_id_sql(context.project.sources[declared.asked_by].topic)).alias("prediction_key"),
         *PLACE,
         F.col("event_time_ms").alias("t_ms"),
         F.col("append_time_ms").alias("append_ms"),
         *_partition_columns(context, feature_set),
-        F.expr(f"map({', '.join(keys)})" if keys else "cast(map() as map<string,string>)").alias("entities"),
         *request,
+        *(F.col(key).cast("string").alias(text) for text, key in keys.items()),
         *(F.col(column).alias(f"_join_{column}") for column in _join_columns(context, feature_set)),
     )
 
@@ -124,10 +117,9 @@ def counted_events(context: RunContext, group: FeatureGroup) -> DataFrame:
 def group_rows(
     context: RunContext, group: FeatureGroup, askers: DataFrame, events: DataFrame, answer: Answer = windowed
 ) -> DataFrame:
-    """Return one row an asker that has the group's entity: its place, and the group's features as `answer` gives them."""
+    """Return one row an asker, with all that it had, and the group's features as `answer` gives them."""
     by_append = context.project.sources[group.source].known_by == "append_time"
-    mine = askers.select(*PLACE, "t_ms", F.col("entities")[group.name].alias("entity")).where("entity is not null")
-    return windowed_frame(group, mine, events, answer, by_append=by_append)
+    return windowed_frame(group, askers, events, answer, by_append=by_append)
 
 
 def _between(rows: DataFrame, from_ms: int | None, until_ms: int | None) -> DataFrame:
@@ -163,11 +155,24 @@ def _join_columns(context: RunContext, feature_set: str) -> tuple[str, ...]:
     return label.join if label else ()
 
 
+def _entities(context: RunContext, feature_set: str) -> Column:
+    """Return the column `entities`: feature group -> canonical key of the asker's entity."""
+    groups = [context.definition.groups[name] for name in context.definition.feature_set(feature_set).groups]
+    pairs = ", ".join(f"'{group.name}', {entity_key_sql(list(key_texts(group)))}" for group in groups)
+    return F.expr(f"cast(map({pairs}) as map<string,string>)").alias("entities")
+
+
 def _labelled(context: RunContext, feature_set: str, rows: DataFrame) -> DataFrame:
     """Return the rows with the first outcome that says something, by event time and position."""
     label = _label(context, feature_set)
     vector = context.definition.vector_names(feature_set)
-    kept = ["prediction_key", "t_ms", "append_ms", *_partition_columns(context, feature_set), "entities", *vector]
+    topic = context.project.sources[context.definition.feature_set(feature_set).asked_by].topic
+    kept = [
+        F.expr(prediction_id_sql(topic)).alias("prediction_key"),
+        *(F.col(name) for name in ("t_ms", "append_ms", *_partition_columns(context, feature_set))),
+        _entities(context, feature_set),
+        *(F.col(name) for name in vector),
+    ]
     if label is None:
         return rows.select(*kept, F.expr("cast(null as int) label"), F.expr("cast(null as bigint) label_known_ms"))
     outcomes = context.tables.read(tables.prepared(label.source)).where(COUNTED)

@@ -10,6 +10,7 @@ from batch_layer.preparation.no_future import no_future_check
 from batch_layer.preparation.training_rows import TrainingRowsReport, build_training_rows, training_rows
 from lambda_core.context import RunContext
 from lambda_core.errors import ConfigError
+from lambda_core.features.keys import entity_key
 from lambda_core.schemas import tables
 from tests.integration.batch_layer import shop
 from tests.laws import oracle
@@ -106,6 +107,10 @@ def test_every_row_is_the_batch_formula_over_what_was_before_t_and_known(world):
         assert row["t_ms"] == row["event_time_ms"]
         assert row["vector"]["size"] == (None if row["items"] is None else row["items"] * 2)
         assert row["vector"]["shop"] == row["shop"]
+        assert row["vector"]["entities"] == {
+            name: entity_key([row[column] for column in world.context.definition.groups[name].key_columns])
+            for name in ("by_customer", "by_visit")
+        }
         assert_vector(world.context, row, world.rows, world.by_append)
 
 

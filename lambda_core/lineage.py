@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
-    from lambda_core.repositories.tables import TableRepository, Transaction
+    from lambda_core.repositories.tables import Commit, TableRepository, Transaction
 
 
 @dataclass
@@ -47,6 +47,10 @@ class TracedTables:
         """Make the frame's rows the table's only ones, or its only ones of a condition; note the version."""
         self.lineage.written[name] = self._tables.replace(name, frame, where, note)
         return self.lineage.written[name]
+
+    def commit(self, name: str, version: int) -> Commit:
+        """Return what the commit of a version added; the version is one that was written."""
+        return self._tables.commit(name, version)
 
     def note(self, name: str) -> str | None:
         """Return the note that the table's current version was written with; it says what is in that version."""

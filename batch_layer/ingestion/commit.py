@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
     from lambda_core.context import RunContext
+    from lambda_core.repositories.tables import Commit
 
 
 @dataclass(frozen=True)
@@ -30,11 +31,18 @@ class BatchReport:
     added: bool
 
 
-def commit(context: RunContext, table: str, frame: DataFrame, batch: str) -> None:
-    """Append the rows of a batch under its own transaction id, which Delta accepts once."""
+def commit(context: RunContext, table: str, frame: DataFrame, batch: str) -> Commit | None:
+    """Append the rows of a batch under its own transaction id, which Delta accepts once.
+
+    Returns:
+        What the commit added; None where the table had the batch already, or has another commit since.
+    """
     passed("ingest.before_commit")
-    context.tables.append(table, frame, transaction=(f"ingest-{batch}", 1))
+    application = f"ingest-{batch}"
+    version = context.tables.append(table, frame, transaction=(application, 1))
     passed("ingest.after_commit")
+    made = context.tables.commit(table, version)
+    return made if made.application == application else None
 
 
 def tell(context: RunContext, report: BatchReport, begin_ms: int) -> BatchReport:

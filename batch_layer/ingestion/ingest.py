@@ -100,8 +100,11 @@ def _add(context: RunContext, source_name: str, batch: Batch, known: Known) -> B
             if content is not None:
                 identity, added = batch_id(source_name, content), True
                 frame = _as_raw(context, records, batch, identity, known.next_offset)
-                commit(context, table, frame, identity)
-                known.look_again(context, table)
+                made = commit(context, table, frame, identity)
+                if made is None:
+                    known.look_again(context, table)
+                else:
+                    known.add(identity, place_of(batch.place, batch.cursor), made.rows, made.greatest.get("offset"))
     rows = known.rows.get(identity, 0)
     return tell(context, BatchReport(source_name, batch.place, identity, batch.fingerprint, rows, added=added), begin)
 

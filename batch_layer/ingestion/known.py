@@ -44,6 +44,13 @@ class Known:
         """Look at what was appended since."""
         self._look(offline(context.tables.read(table)).where(F.col("offset") >= F.lit(self.next_offset)))
 
+    def add(self, batch: str, place: str, rows: int, last_offset: int | None) -> None:
+        """Note a batch that came in: its records, and the last one's running number; None where there is none."""
+        self.rows[batch] = self.rows.get(batch, 0) + rows
+        if last_offset is not None:
+            self.next_offset = last_offset + 1
+            self.last.append(place)
+
     def since(self, place: str) -> str | None:
         """Return the cursor of the newest batch of the place; None where there is none."""
         own = [one for one in self.last if one.startswith(f"{place}{_CURSOR}")]
@@ -54,9 +61,7 @@ class Known:
             F.count(F.lit(1)).alias("rows"), F.max("offset").alias("last_offset")
         )
         for row in sorted(batches.collect(), key=lambda row: row["last_offset"]):
-            self.rows[row["batch_id"]] = self.rows.get(row["batch_id"], 0) + row["rows"]
-            self.next_offset = row["last_offset"] + 1
-            self.last.append(row["place"])
+            self.add(row["batch_id"], row["place"], row["rows"], row["last_offset"])
 
 
 def offline(raw: DataFrame) -> DataFrame:

@@ -20,6 +20,8 @@ _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _BLOCK_BYTES = 1024 * 1024
 _CHUNK_BYTES = 2 * _BLOCK_BYTES
 _MOST_CHUNKS = 256
+_TASKS_A_SLOT = 2
+"""Tasks a file: enough that none waits long for the last one, few enough that what they write is no heap of small files."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +86,7 @@ def first_line(path: Path) -> str:
 def read_lines(spark: SparkSession, path: Path, chunks: tuple[Chunk, ...], *, skip_first: bool) -> DataFrame:
     """Return a file's lines; one row a line: `value` (its bytes without line end) and `number` (from 0, in file order).
 
-    Every chunk is read by one task. Empty lines are no records, though they are numbered, so that a line's number
+    A task reads several chunks, one after the other, and so writes one file of them. Empty lines are no records, though they are numbered, so that a line's number
     follows from the file alone. On a cluster the path must be one that the executors see.
     """
     name, skipped, mark = str(path), int(skip_first), _BYTE_ORDER_MARK
@@ -108,6 +110,5 @@ def read_lines(spark: SparkSession, path: Path, chunks: tuple[Chunk, ...], *, sk
             kept = pc.and_(pc.greater(pc.binary_length(found), 0), pc.greater_equal(numbers, 0))
             yield pa.RecordBatch.from_arrays([found.filter(kept), numbers.filter(kept)], ["value", "number"])
 
-    return spark.range(0, len(places), numPartitions=max(1, len(places))).mapInArrow(
-        lines, "value binary, number bigint"
-    )
+    tasks = min(len(places), _TASKS_A_SLOT * spark.sparkContext.defaultParallelism)
+    return spark.range(0, len(places), numPartitions=max(1, tasks)).mapInArrow(lines, "value binary, number bigint")

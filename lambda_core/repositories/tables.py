@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import orjson
 from filelock import FileLock
@@ -21,6 +22,21 @@ if TYPE_CHECKING:
 _COMMIT = f"{'[0-9]' * 20}.json"
 _PRUNED_BY = ("t_ms", "event_time_ms", "append_time_ms", "partition", "offset", "hop_ms", "tile_start_ms")
 """Columns by which readers leave files out: Delta keeps their least and greatest values a file, and no others'."""
+
+
+@dataclass(frozen=True)
+class Commit:
+    """What one commit added to a table.
+
+    Attributes:
+        application: whose transaction it was; None where it named none.
+        rows: how many it added.
+        greatest: column -> its greatest value among them; of the columns by which readers leave files out.
+    """
+
+    application: str | None
+    rows: int
+    greatest: dict[str, int]
 
 
 class TableRepository(Protocol):
@@ -42,6 +58,10 @@ class TableRepository(Protocol):
 
     def replace(self, name: str, frame: DataFrame, where: str | None = None, note: str | None = None) -> int:
         """Make the frame's rows the table's only ones, or its only ones of a condition; return the table's version."""
+        ...
+
+    def commit(self, name: str, version: int) -> Commit:
+        """Return what the commit of a version added, without reading the table."""
         ...
 
     def note(self, name: str) -> str | None:
@@ -137,9 +157,19 @@ class DeltaTables:
         """Return the table's current version."""
         return int(self._newest_commit(name).stem)
 
+    def commit(self, name: str, version: int) -> Commit:
+        """Return what the commit of a version added, as its entry in the table's log tells it."""
+        actions = _actions(self._newest_commit(name).with_name(f"{version:020}.json"))
+        application = next((action["txn"]["appId"] for action in actions if "txn" in action), None)
+        files = [orjson.loads(action["add"]["stats"]) for action in actions if "add" in action]
+        greatest: dict[str, int] = {}
+        for column, value in (pair for file in files for pair in file.get("maxValues", {}).items()):
+            greatest[column] = max(value, greatest.get(column, value))
+        return Commit(application, sum(file["numRecords"] for file in files), greatest)
+
     def note(self, name: str) -> str | None:
         """Return the note that the table's current version was written with, if it was written with one."""
-        actions = map(orjson.loads, self._newest_commit(name).read_bytes().splitlines())
+        actions = _actions(self._newest_commit(name))
         notes = [action["commitInfo"].get("userMetadata") for action in actions if "commitInfo" in action]
         return next(iter(notes), None)
 
@@ -149,3 +179,7 @@ class DeltaTables:
 
     def _commits(self, name: str) -> Iterator[Path]:
         return (self.path(name) / "_delta_log").glob(_COMMIT)
+
+
+def _actions(commit: Path) -> list[dict[str, Any]]:
+    return [orjson.loads(line) for line in commit.read_bytes().splitlines()]

@@ -15,7 +15,7 @@ from lambda_core.config.environment import Environment
 from lambda_core.config.project import Project
 from lambda_core.context import RunContext
 from lambda_core.errors import ConfigError, DataError
-from lambda_core.repositories.tables import DeltaTables
+from lambda_core.repositories.tables import Commit, DeltaTables
 
 NOW = 1_700_000_000_000
 
@@ -152,6 +152,29 @@ def test_a_commit_whose_answer_was_lost_is_not_made_twice(context):
     )
 
     assert len(raw(run)) == 1
+
+
+def test_a_commit_tells_what_it_added(context):
+    run = context(shop())
+    put(run, "a.csv", b"id\n1\n\n2\n")
+    put(run, "b.csv", b"id\n3\n")
+    first, second = (batch.batch_id for batch in ingest(run).batches)
+
+    both = {"partition": -1, "append_time_ms": NOW}
+    assert run.tables.commit("raw_orders", 0) == Commit(f"ingest-{first}", 2, {**both, "offset": 2})
+    assert run.tables.commit("raw_orders", 1) == Commit(f"ingest-{second}", 1, {**both, "offset": 3})
+
+
+def test_what_the_newest_commit_does_not_tell_is_looked_up(context, monkeypatch):
+    run = context(shop())
+    for name, lines in {"a": b"1\n2\n", "b": b"3\n", "c": b"4\n"}.items():
+        put(run, f"{name}.csv", b"id\n" + lines)
+    monkeypatch.setattr(DeltaTables, "commit", lambda *_: Commit("of somebody else", 7, {"offset": 70}))
+
+    report = ingest(run)
+
+    assert [batch.rows for batch in report.batches] == [2, 1, 1]
+    assert [row["offset"] for row in raw(run)] == [0, 1, 2, 3]
 
 
 def test_a_missing_file_says_where_it_was_expected_and_what_to_do(context):

@@ -38,6 +38,7 @@ class Cover:
     Attributes:
         askers: how many there are. size: how many leaves the tree has; leaf i stands for place i.
         event_time_ms: of each place.
+        events: how many events are in each asker's range.
     """
 
     askers: int
@@ -45,10 +46,13 @@ class Cover:
     asker: Array
     node: Array
     event_time_ms: Array
+    events: Array
     _known: dict[tuple[str, int], tuple[Column, Array]] = field(default_factory=dict, repr=False)
 
     def seen(self, column: Column) -> Array:
         """Return how many of the column's values are there in each asker's range."""
+        if column.present.all():
+            return self.events
         seen = Column(column.present.astype(np.int64), column.present)
         return self.once("seen", column, lambda: self.reduce(seen, np.add, 0))
 

@@ -48,7 +48,13 @@ class Events:
 
     def sorted(self) -> Events:
         """Return the events by entity, event time, partition and offset."""
-        return self.at(np.lexsort((self.offset, self.partition, self.event_time_ms, self.entity)))
+        order = np.lexsort((self.event_time_ms, self.entity))
+        entity, time = self.entity[order], self.event_time_ms[order]
+        same = np.flatnonzero((entity[1:] == entity[:-1]) & (time[1:] == time[:-1]))
+        tied = np.unique(np.r_[same, same + 1])  # few: their positions alone are looked at
+        own = order[tied]
+        order[tied] = own[np.lexsort((self.offset[own], self.partition[own], time[tied], entity[tied]))]
+        return self.at(order)
 
     def at(self, places: Array) -> Events:
         """Return the events at these places, in their order."""
@@ -111,10 +117,18 @@ class _Ranges:
         low = np.searchsorted(self._keys, self._key(askers.entity, start_ms))
         high = np.searchsorted(self._keys, self._key(askers.entity, askers.t_ms))
         asker, node = _canonical(low + self._size, high + self._size)
+        events = np.maximum(high - low, 0)
         if self._events.known_ms is not None:
             asker, node = self._known(asker, node, askers.t_ms)
+            events = np.bincount(asker, self._leaves(node), len(askers.t_ms)).astype(np.int64)
         order = np.argsort(asker, kind="stable")
-        return Cover(len(askers.t_ms), self._size, asker[order], node[order], self._events.event_time_ms)
+        return Cover(len(askers.t_ms), self._size, asker[order], node[order], self._events.event_time_ms, events)
+
+    def _leaves(self, node: Array) -> Array:
+        """Return how many places each node stands for."""
+        depth = np.frexp(node)[1] - 1  # of the root, 0: a node's number has as many bits behind its first one
+        leaves: Array = self._size >> depth
+        return leaves
 
     def _key(self, entity: Array, moment_ms: Array) -> Array:
         """Return numbers in the order of (entity, moment), as far as events tell moments apart.

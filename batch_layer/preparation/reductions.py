@@ -38,8 +38,7 @@ _DIGITS = 10**38
 def reduced(aggregation: Aggregation, column: Column | None, cover: Cover) -> States:
     """Return the states of the aggregation over each asker's range; a missing column counts events."""
     if column is None:
-        leaves = np.ones(cover.size, dtype=np.int64)
-        return {"n": cover.reduce(Column(leaves, leaves.astype(bool)), np.add, 0)}
+        return {"n": cover.events}
     kept = aggregation.state_of or aggregation.name
     return _REDUCTIONS[kept](aggregation, column, cover, cover.seen(column))
 

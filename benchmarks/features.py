@@ -1,9 +1,10 @@
 """Windowed features over a long table of events: ours against Spark's range windows, DuckDB and Polars.
 
-Two cases over the same orders, of which one shop in a hundred thousand has one in a hundred:
+Three cases over orders, of which the first shop has one in a hundred, or where shops are few one in forty:
 
 - *a row an event*: count, sum, mean, least and greatest amount in the day and in the seven days before each order, as
-  training rows have them;
+  training rows have them; Spark's windows also by the segment tree that it can be told to keep;
+- *a row an event, few shops*: the same where each has ten times as many;
 - *tiles*: the states of each shop and hour, as a publication makes them.
 
 Each system reads Parquet files (ours: the Delta table of prepared rows) and writes them (ours: a Delta table), in a process
@@ -32,41 +33,56 @@ TILES = {
     "last": "last_event_ms",
 }
 """What the peers' columns are in ours: a tile's row has count, sum, then number and sum of the mean, least and greatest."""
+SYSTEMS = ("spark", "duckdb", "polars")
 CASES = {
-    "every": ("a row an event", "training_every", EVERY, ("spark", "duckdb", "polars")),
-    "tiles": ("tiles", "tiles_windows", TILES, ("duckdb", "polars")),
+    "a row an event": ("every", 100, "training_every", EVERY, SYSTEMS),
+    "a row an event, few shops": ("every", 1_000, "training_every", EVERY, ("spark-tree", *SYSTEMS)),
+    "tiles": ("tiles", 100, "tiles_windows", TILES, SYSTEMS[1:]),
 }
-NAMES = {"spark": "Spark, range windows", "duckdb": "DuckDB", "polars": "Polars"}
+"""What is made, events a shop, our table, its columns, and the peers."""
+NAMES = {
+    "spark": "Spark, range windows",
+    "spark-tree": "Spark, segment tree",
+    "duckdb": "DuckDB",
+    "polars": "Polars",
+}
 
 
 def main() -> None:
     """Measure, compare the rows, print and write them."""
     chosen = arguments(__doc__ or "")
-    number, shops, rounds = (500_000, 5_000, 1) if chosen.quick else (10_000_000, 100_000, 2)
+    number, rounds = (500_000, 1) if chosen.quick else (10_000_000, chosen.rounds)
     rows: list[Row] = []
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as name:
-        warm, folder = Path(name) / "warm", Path(name) / "whole"
+        warm = Path(name) / "warm"
         draw_stream(warm, 50_000, 500)
-        draw_stream(folder, number, shops)
-        prepare(warm, folder)
-        for case, (title, table, columns, systems) in CASES.items():
+        folders = {each: Path(name) / f"each-{each}" for _, each, *_ in CASES.values()}
+        for each, folder in folders.items():
+            draw_stream(folder, number, number // each)
+        prepare(warm, *folders.values())
+        for title, (case, each, table, columns, systems) in CASES.items():
+            folder = folders[each]
+            made = str(folder / "state" / "tables" / table / "*.parquet")
             world = World(f"{title}, {number:,} events", warm, folder, number)
-            rows += measured(
-                case, world, str(folder / "state" / "tables" / table / "*.parquet"), columns, systems, rounds
-            )
-    publish(rows, chosen.json)
+            rows += measured(case, world, made, columns, systems, rounds)
+            publish(rows, chosen.json)
 
 
 def measured(
     case: str, world: World, made: str, columns: dict[str, str], systems: tuple[str, ...], rounds: int
 ) -> list[Row]:
     """Return the rows of one case."""
-    peers = {NAMES[system]: Peer(NAMES[system], system, case) for system in systems}
+    peers = {NAMES[system]: _peer(system, case) for system in systems}
     commands = {name: peer.command(world.warm, world.folder) for name, peer in peers.items()}
     runs = in_turn(world, {"ours": ours(case, world.warm, world.folder), **commands}, rounds)
     finished = {name: peer for name, peer in peers.items() if runs[name][-1].seconds is not None}
     equal = {name: same_rows(made, peer.made(world.folder), columns) for name, peer in finished.items()}
     return rows_of(world, runs, equal)
+
+
+def _peer(system: str, case: str) -> Peer:
+    program, _, variant = system.partition("-")
+    return Peer(NAMES[system], program, f"{case}-{variant}" if variant else case)
 
 
 if __name__ == "__main__":

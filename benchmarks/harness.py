@@ -49,10 +49,11 @@ def interleaved(ours: Callable[[], Any], peer: Callable[[], Any], rounds: int) -
 
 
 def arguments(description: str) -> argparse.Namespace:
-    """Return the arguments that every benchmark takes: `quick` and `json`; from here on SIGTERM ends it with its servers."""
+    """Return the arguments that every benchmark takes: `quick`, `rounds`, `json`; SIGTERM ends it with its servers."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--quick", action="store_true", help="fewer rounds, smaller data")
+    parser.add_argument("--rounds", type=int, default=2, help="rounds of a full run of the offline ones (2)")
     parser.add_argument("--json", type=Path, help="file for the rows")
     return parser.parse_args()
 

@@ -29,7 +29,7 @@ PARSED = "select [number::varchar, shop, amount::varchar, at_ms::varchar] as tex
 def main() -> None:
     """Measure, compare the rows, print and write the figures."""
     chosen = arguments(__doc__ or "")
-    files, lines, rounds = (4, 100_000, 1) if chosen.quick else (8, 1_000_000, 3)
+    files, lines, rounds = (4, 100_000, 1) if chosen.quick else (8, 1_000_000, chosen.rounds)
     rows: list[Row] = []
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as name:
         for form in LINES:

@@ -38,7 +38,7 @@ ASKS_A_SHOP = 50
 def main() -> None:
     """Measure, compare the rows, print and write them."""
     chosen = arguments(__doc__ or "")
-    asks, rounds = (20_000, 1) if chosen.quick else (1_000_000, 2)
+    asks, rounds = (20_000, 1) if chosen.quick else (1_000_000, chosen.rounds)
     sizes = [asks // 20, asks // 5, asks] if chosen.quick else [10_000, 50_000, 100_000, 250_000, 500_000, 1_000_000]
     rows: list[Row] = []
     peaks: dict[str, Run] = {}

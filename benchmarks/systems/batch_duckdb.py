@@ -4,13 +4,12 @@
 that took. What it reads lies in `orders/` and `asks/`, Parquet; what it makes, in `duckdb-CASE`.
 """
 
-import json
-import shutil
 import sys
-import time
+from functools import partial
 from pathlib import Path
 
 import duckdb
+from warmly import work_warmly
 
 DAY_MS = 86_400_000
 WINDOWS = {"1d": DAY_MS, "7d": 7 * DAY_MS}
@@ -54,24 +53,20 @@ CASES = {
 }
 
 
+def work(case: str, folder: Path, out: Path) -> None:
+    """Make the rows of a case."""
+    with duckdb.connect() as connection:
+        connection.execute(f"set temp_directory = '{folder / 'duckdb-temp'}'; set preserve_insertion_order = false")
+        for name in ("orders", "asks"):
+            if (folder / name).exists():
+                connection.execute(f"create view {name} as select * from read_parquet('{folder / name}/*.parquet')")
+        connection.execute(f"copy ({CASES[case]}) to '{out / 'rows.parquet'}' (format parquet)")
+
+
 def main() -> None:
     """Work on the small folder, then on the other."""
     case, *folders = sys.argv[1:]
-    seconds = 0.0
-    for folder in map(Path, folders):
-        out = folder / f"duckdb-{case}"
-        shutil.rmtree(out, ignore_errors=True)
-        out.mkdir()
-        begin = time.perf_counter()
-        with duckdb.connect() as connection:
-            connection.execute(f"set temp_directory = '{folder / 'duckdb-temp'}'; set preserve_insertion_order = false")
-            for name in ("orders", "asks"):
-                if (folder / name).exists():
-                    connection.execute(f"create view {name} as select * from read_parquet('{folder / name}/*.parquet')")
-            connection.execute(f"copy ({CASES[case]}) to '{out / 'rows.parquet'}' (format parquet)")
-        seconds = time.perf_counter() - begin
-        print("warm", flush=True)
-    print(json.dumps({"seconds": seconds}))
+    work_warmly(folders, f"duckdb-{case}", partial(work, case))
 
 
 if __name__ == "__main__":

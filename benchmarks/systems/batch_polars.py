@@ -4,14 +4,13 @@
 that took. What it reads lies in `orders/` and `asks/`, Parquet; what it makes, in `polars-CASE`.
 """
 
-import json
-import shutil
 import sys
-import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import polars as pl
+from warmly import work_warmly
 
 DAY_MS = 86_400_000
 WINDOWS = {"1d": DAY_MS, "7d": 7 * DAY_MS}
@@ -76,20 +75,16 @@ CASES: dict[str, Callable[[pl.LazyFrame, pl.LazyFrame], pl.LazyFrame]] = {
 }
 
 
+def work(case: str, folder: Path, out: Path) -> None:
+    """Make the rows of a case."""
+    orders, asks = (pl.scan_parquet(folder / name / "*.parquet") for name in ("orders", "asks"))
+    CASES[case](orders, asks).collect().write_parquet(out / "rows.parquet")
+
+
 def main() -> None:
     """Work on the small folder, then on the other."""
     case, *folders = sys.argv[1:]
-    seconds = 0.0
-    for folder in map(Path, folders):
-        out = folder / f"polars-{case}"
-        shutil.rmtree(out, ignore_errors=True)
-        out.mkdir()
-        begin = time.perf_counter()
-        orders, asks = (pl.scan_parquet(folder / name / "*.parquet") for name in ("orders", "asks"))
-        CASES[case](orders, asks).collect().write_parquet(out / "rows.parquet")
-        seconds = time.perf_counter() - begin
-        print("warm", flush=True)
-    print(json.dumps({"seconds": seconds}))
+    work_warmly(folders, f"polars-{case}", partial(work, case))
 
 
 if __name__ == "__main__":

@@ -4,15 +4,13 @@
 seconds that took. What it reads lies in `orders/` and `asks/` (Parquet) or `data/` (lines); what it makes, in `spark-CASE`.
 """
 
-import json
-import shutil
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 from pyspark.sql import DataFrame, SparkSession, Window, WindowSpec
 from pyspark.sql import functions as F  # noqa: N812 - as Spark's own documentation names it
+from warmly import work_warmly
 
 DAY_MS = 86_400_000
 WINDOWS = {"1d": DAY_MS, "7d": 7 * DAY_MS}
@@ -100,6 +98,7 @@ def joined(spark: SparkSession, folder: Path) -> DataFrame:
 
 CASES: dict[str, Callable[[SparkSession, Path], DataFrame]] = {
     "every": every,
+    "every-tree": every,
     "windows": windows_by_range,
     "windows-join": windows_by_join,
     "latest": latest_by_range,
@@ -126,15 +125,13 @@ def main() -> None:
         .getOrCreate()
     )
     spark.sparkContext.setLogLevel("ERROR")
-    form, seconds = "delta" if case in {"csv", "json"} else "parquet", 0.0
-    for folder in (Path(warm), Path(measured)):
-        out = folder / f"spark-{case}"
-        shutil.rmtree(out, ignore_errors=True)
-        begin = time.perf_counter()
-        CASES[case](spark, folder).write.format(form).mode("append").save(str(out))
-        seconds = time.perf_counter() - begin
-        print("warm", flush=True)
-    print(json.dumps({"seconds": seconds}))
+    spark.conf.set("spark.sql.window.segmentTree.enabled", str(case.endswith("-tree")).lower())
+    form = "delta" if case in {"csv", "json"} else "parquet"
+    work_warmly(
+        [warm, measured],
+        f"spark-{case}",
+        lambda folder, out: CASES[case](spark, folder).write.format(form).mode("append").save(str(out)),
+    )
 
 
 if __name__ == "__main__":

@@ -5,11 +5,9 @@ the newest amount of each ask's shop in the seven days before it, by `get_histor
 store of one machine. That store wants a column of timestamps, which is written before. What it makes is in `feast-latest`.
 """
 
-import json
 import os
 import shutil
 import sys
-import time
 from datetime import timedelta
 from pathlib import Path
 
@@ -20,6 +18,7 @@ import pyarrow.parquet as pq
 from feast import Entity, FeatureStore, FeatureView, Field, FileSource, RepoConfig
 from feast.types import Float64
 from feast.value_type import ValueType
+from warmly import work_warmly
 
 
 def applied(folder: Path) -> FeatureStore:
@@ -51,23 +50,20 @@ def applied(folder: Path) -> FeatureStore:
     return store
 
 
+def join(store: FeatureStore, folder: Path, out: Path) -> None:
+    """Make a row an ask."""
+    asks = pq.read_table(folder / "asks").to_pandas()
+    asks["event_timestamp"] = pd.to_datetime(asks.pop("at_ms"), unit="ms", utc=True)
+    found = store.get_historical_features(entity_df=asks, features=["orders:amount"]).to_df()
+    # Asks for which nothing was found are left out by that store: who trains on all of them puts them back.
+    rows = asks[["number"]].merge(found[["number", "amount"]], "left", "number")
+    rows.rename(columns={"amount": "amount_latest_7d"}).to_parquet(out / "rows.parquet")
+
+
 def main() -> None:
     """Work on the small folder, then on the other."""
-    seconds = 0.0
-    for folder in map(Path, sys.argv[1:]):
-        store, out = applied(folder), folder / "feast-latest"
-        shutil.rmtree(out, ignore_errors=True)
-        out.mkdir()
-        begin = time.perf_counter()
-        asks = pq.read_table(folder / "asks").to_pandas()
-        asks["event_timestamp"] = pd.to_datetime(asks.pop("at_ms"), unit="ms", utc=True)
-        found = store.get_historical_features(entity_df=asks, features=["orders:amount"]).to_df()
-        # Asks for which nothing was found are left out by that store: who trains on all of them puts them back.
-        rows = asks[["number"]].merge(found[["number", "amount"]], "left", "number")
-        rows.rename(columns={"amount": "amount_latest_7d"}).to_parquet(out / "rows.parquet")
-        seconds = time.perf_counter() - begin
-        print("warm", flush=True)
-    print(json.dumps({"seconds": seconds}))
+    stores = {folder: applied(folder) for folder in map(Path, sys.argv[1:])}
+    work_warmly(sys.argv[1:], "feast-latest", lambda folder, out: join(stores[folder], folder, out))
 
 
 if __name__ == "__main__":

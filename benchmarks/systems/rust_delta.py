@@ -4,14 +4,12 @@
 many seconds that took. What it reads lies in `data/`; what it makes is in `rust-CASE`.
 """
 
-import json
-import shutil
 import sys
-import time
 from pathlib import Path
 
 import polars as pl
 from deltalake import write_deltalake
+from warmly import work_warmly
 
 SCHEMA = {"number": pl.Int64, "shop": pl.String, "amount": pl.Float64, "at_ms": pl.Int64}
 
@@ -26,15 +24,9 @@ def read(case: str, folder: Path) -> pl.DataFrame:
 def main() -> None:
     """Work on the small folder, then on the other."""
     case, *folders = sys.argv[1:]
-    seconds = 0.0
-    for folder in map(Path, folders):
-        out = folder / f"rust-{case}"
-        shutil.rmtree(out, ignore_errors=True)
-        begin = time.perf_counter()
-        write_deltalake(str(out), read(case, folder), mode="append")
-        seconds = time.perf_counter() - begin
-        print("warm", flush=True)
-    print(json.dumps({"seconds": seconds}))
+    work_warmly(
+        folders, f"rust-{case}", lambda folder, out: write_deltalake(str(out), read(case, folder), mode="append")
+    )
 
 
 if __name__ == "__main__":

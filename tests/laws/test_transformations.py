@@ -26,7 +26,10 @@ WHOLE = (
     st.none() | st.integers(-9, 9) | st.integers(-INT64, INT64 - 1) | st.sampled_from([0, -INT64, INT64 - 1, 2**53 + 1])
 )
 REAL = (
-    st.none() | st.integers(-3, 3).map(float) | st.floats() | st.sampled_from([0.0, -0.0, 0.1, 1e308, -1e308, 5e-324])
+    st.none()
+    | st.integers(-3, 3).map(float)
+    | st.floats()
+    | st.sampled_from([0.0, -0.0, 0.1, 1e308, -1e308, 5e-324, math.nan, -math.inf])
 )
 FINITE = st.floats(-1e6, 1e6) | st.integers(-20, 20)
 

@@ -152,8 +152,9 @@ def _refuse_other_rows(step: Step, kinds: Sequence[Kind], path: str) -> None:
     """
     turned = [_PROBES[kind][turn:] + _PROBES[kind][:turn] for turn, kind in enumerate(kinds)]
     rows = list(zip(*turned, strict=True))
-    together = _bits(step, rows, kinds, path)
-    alone = [_bits(step, [row], kinds, path)[0] for row in rows]
+    with np.errstate(all="ignore"):
+        together = _bits(step, rows, kinds, path)
+        alone = [_bits(step, [row], kinds, path)[0] for row in rows]
     if together != alone:
         row = next(row for row, left, right in zip(rows, together, alone, strict=True) if left != right)
         raise ConfigError(
@@ -162,11 +163,12 @@ def _refuse_other_rows(step: Step, kinds: Sequence[Kind], path: str) -> None:
         )
 
 
-def _bits(step: Step, rows: Sequence[Sequence[float | None]], kinds: Sequence[Kind], path: str) -> list[bytes]:
-    """Return the bytes of each row's results."""
+def _bits(
+    step: Step, rows: Sequence[Sequence[float | None]], kinds: Sequence[Kind], path: str
+) -> list[tuple[str, ...]]:
+    """Return each row's results to the last bit."""
     given = [Column.of(values, kind) for values, kind in zip(zip(*rows, strict=True), kinds, strict=True)]
-    with np.errstate(all="ignore"):
-        found = step.strategy.apply(given)
+    found = step.strategy.apply(given)
     wanted = [("i" if kind == "integer" else "f", len(rows)) for kind in step.kinds.values()]
     if [(one.values.dtype.kind, len(one.values)) for one in found] != wanted:
         raise ConfigError(
@@ -174,7 +176,5 @@ def _bits(step: Step, rows: Sequence[Sequence[float | None]], kinds: Sequence[Ki
             f"says and as long as what it is given; found {[(str(one.values.dtype), len(one.values)) for one in found]}"
         )
     made = step.apply(given).values()
-    parts = [
-        np.concatenate([one.values.reshape(-1, 1).view(np.uint8), one.present.reshape(-1, 1)], axis=1) for one in made
-    ]
-    return [row.tobytes() for row in np.concatenate(parts, axis=1)]
+    rows_of = [(np.where(one.present, one.values, 0).tolist(), one.present.tolist()) for one in made]
+    return list(zip(*(map(repr, zip(*one, strict=True)) for one in rows_of), strict=True))

@@ -36,9 +36,8 @@ class Step:
 
     def apply(self, given: Sequence[Column]) -> dict[str, Column]:
         """Return the results by name, as they stand in the vector."""
-        with np.errstate(all="ignore"):  # what is no finite number is not there
-            found = self.strategy.apply(given)
-            return {name: settled(one, self.kinds[name]) for name, one in zip(self.kinds, found, strict=True)}
+        found = zip(self.kinds.items(), self.strategy.apply(given), strict=True)
+        return {name: settled(one, kind) for (name, kind), one in found}
 
 
 @dataclass(frozen=True)
@@ -64,8 +63,9 @@ class Series:
             columns: what `given` names, all of one length.
         """
         known = {name: settled(columns[name], kind) for name, kind in self.given.items()}
-        for step in self.steps:
-            known |= step.apply([known[name] for name in step.of])
+        with np.errstate(all="ignore"):  # what is no finite number is not there
+            for step in self.steps:
+                known |= step.apply([known[name] for name in step.of])
         return {name: known[name] for name in self.kinds}
 
     def of_vector(self, values: Mapping[str, Any]) -> dict[str, int | float | None]:

@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 
@@ -27,12 +26,11 @@ Kind = Literal["integer", "float"]
 _INT64 = 2**63
 
 
-@dataclass(frozen=True)
-class Column:
+class Column(NamedTuple):
     """One value of many vectors.
 
     Attributes:
-        values: 64-bit integers or doubles, one a vector; where nothing is there, any number.
+        values: 64-bit integers or doubles, one a vector; anything where nothing is there.
         present: which of them are there.
     """
 
@@ -48,9 +46,8 @@ class Column:
             Column(values=array([3, 0, 0]), present=array([ True, False, False]))
         """
         numbers = [number_of(value, kind) for value in given]
-        present = np.array([number is not None for number in numbers], dtype=bool)
-        dtype = np.int64 if kind == "integer" else np.float64
-        return cls(np.array([number or 0 for number in numbers], dtype=dtype), present)
+        values = np.array([number or 0 for number in numbers], dtype=np.int64 if kind == "integer" else np.float64)
+        return cls(values, np.array([number is not None for number in numbers], dtype=bool))
 
     @property
     def is_whole(self) -> bool:
@@ -59,7 +56,7 @@ class Column:
 
     def floats(self) -> NDArray[np.float64]:
         """Return the values as doubles: integers beyond 53 bits are rounded."""
-        return self.values.astype(np.float64)
+        return self.values.astype(np.float64, copy=False)
 
 
 class Transformation(ABC):
@@ -116,10 +113,11 @@ def number_of(value: Any, kind: Kind) -> int | float | None:
 
 
 def settled(column: Column, kind: Kind) -> Column:
-    """Return a result as it stands in the vector: of its type, finite where it is there, never -0, else 0."""
-    values = column.values.astype(np.int64 if kind == "integer" else np.float64)
-    present = column.present & np.isfinite(values)
-    return Column(np.where(present, values + 0, 0).astype(values.dtype), present)
+    """Return a result as it stands in the vector: of its type, and finite and not -0 where it is there."""
+    if kind == "integer":
+        return Column(column.values.astype(np.int64, copy=False), column.present)
+    values = column.values.astype(np.float64, copy=False)
+    return Column(values + 0.0, column.present & np.isfinite(values))
 
 
 def each(function: Callable[[float], float], column: Column) -> NDArray[np.float64]:

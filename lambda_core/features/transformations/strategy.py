@@ -1,8 +1,8 @@
 """The contract of a transformation: new values out of values that are there before, of many vectors at once. Pure.
 
 What a vector gets depends on its own values alone, whatever vectors stand beside it: training rows are worked out by the
-thousand, an answer by itself, and both have to have the same bits. Sums, quotients and comparisons have them in any case;
-logarithms and sines do not, where a processor takes eight numbers at once: `each` works those out one by one.
+thousand, an answer by itself, and both have to have the same bits. Sums, quotients and comparisons are rounded alike by every
+processor; of logarithms and sines numpy chooses the code by the processor, so `each` takes the C library's, one by one.
 """
 
 from __future__ import annotations
@@ -121,7 +121,7 @@ def settled(column: Column, kind: Kind) -> Column:
 
 
 def each(function: Callable[[float], float], column: Column) -> NDArray[np.float64]:
-    """Return the function of each number that is there, one by one, so that no bit depends on its neighbours; else 0."""
+    """Return the function of each number that is there, by plain Python; else 0."""
     found = np.zeros(len(column.values), dtype=np.float64)
     there = column.floats()[column.present].tolist()
     found[column.present] = np.fromiter(map(function, there), np.float64, len(there))

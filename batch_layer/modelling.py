@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from pyspark.sql import functions as F  # noqa: N812 - as Spark's own documentation names it
 
-from lambda_core.errors import DataError
+from lambda_core.errors import DataError, GuardError
 from lambda_core.schemas import tables
 
 if TYPE_CHECKING:
@@ -19,12 +19,15 @@ def labelled_rows(context: RunContext, model: str, part: str) -> DataFrame:
     """Return one row an asking event with an outcome, of one part of the split (`train`, `test`).
 
     Its columns: `partition_key`, `prediction_key`, `label` (0 or 1), and the vector's values by name, as doubles.
+
+    Raises:
+        GuardError: when the rows are another vector's.
     """
     declared = context.project.models[model]
+    rows = vectors(context, declared.feature_set)
     wanted = context.tables.read(tables.split(model)).where(F.col("split") == part).select("prediction_key")
     return (
-        context.tables.read(tables.training(declared.feature_set))
-        .where(F.col("label").isNotNull() & F.col(declared.partition_by).isNotNull())
+        rows.where(F.col("label").isNotNull() & F.col(declared.partition_by).isNotNull())
         .join(wanted, "prediction_key", "left_semi")
         .select(
             F.col(declared.partition_by).cast("string").alias("partition_key"),
@@ -33,6 +36,22 @@ def labelled_rows(context: RunContext, model: str, part: str) -> DataFrame:
             *vector_columns(context, model),
         )
     )
+
+
+def vectors(context: RunContext, feature_set: str) -> DataFrame:
+    """Return the training rows of a vector as it is declared now.
+
+    Raises:
+        GuardError: when they were written as another vector: what learns from them would be asked about something else.
+    """
+    name, wanted = tables.training(feature_set), context.definition.feature_set_id(feature_set)
+    rows, written = context.tables.read(name), context.tables.note(name)
+    if written not in (None, wanted):  # none: by other means than the stage, or before there were notes
+        raise GuardError(
+            f"table {name}: expected rows of vector {wanted}, as {feature_set} is declared, found those of {written}; "
+            "run: mainstem batch run training_rows segregation"
+        )
+    return rows
 
 
 def vector_columns(context: RunContext, model: str) -> list[Column]:

@@ -6,7 +6,7 @@ One row an event that asks (accepted, no duplicate, matching the feature set's `
     append_ms                when its record was appended
     <partition columns>      what the models of this feature set are parted by
     entities                 feature group -> canonical key of the asker's entity (null: it has none)
-    <the vector>             request features by their expressions, then the windowed features as of t
+    <the vector>             request features by their expressions, the windowed features as of t, what is made of both
     label, label_known_ms    the outcome, and the event time of the event that told it; null where there is none (yet)
 
 No future: a windowed feature sees events strictly before t; where a source is known by append time, only those that
@@ -21,8 +21,9 @@ from typing import TYPE_CHECKING
 from pyspark.sql import functions as F  # noqa: N812 - as Spark's own documentation names it
 
 from batch_layer.preparation.kernel import windowed
+from batch_layer.preparation.transforming import transformed
 from batch_layer.preparation.windowing import key_texts, reach_ms, windowed_frame
-from lambda_core.errors import ConfigError
+from lambda_core.errors import ConfigError, GuardError
 from lambda_core.features.keys import entity_key_sql
 from lambda_core.features.requests_sql import request_feature_sql
 from lambda_core.features.states_sql import COUNTED
@@ -58,16 +59,30 @@ def build_training_rows(
 
     They take the place of the table's rows with t between these bounds; the others stay. A row depends on events before
     its t alone, so that after new events it is enough to write the rows from the first of them on.
+
+    Raises:
+        GuardError: when rows that would stay are of another vector than the feature set's as it is declared now.
     """
+    name, vector = tables.training(feature_set), context.definition.feature_set_id(feature_set)
+    if (from_ms, until_ms) != (None, None):
+        _refuse_other_vectors(context, name, vector)
     rows = training_rows(context, feature_set, from_ms, until_ms)
-    name = tables.training(feature_set)
     bounds = [f"t_ms >= {from_ms}L"] if from_ms is not None else []
     bounds += [f"t_ms < {until_ms}L"] if until_ms is not None else []
-    version = context.tables.replace(name, rows, " and ".join(bounds) or None)
+    version = context.tables.replace(name, rows, " and ".join(bounds) or None, note=vector)
     counted = context.tables.read(name, version).agg(F.count("*"), F.count("label")).first()
     n_rows, labelled = (int(counted[0]), int(counted[1])) if counted else (0, 0)
     context.log.info("training rows written", feature_set=feature_set, rows=n_rows, labelled=labelled)
-    return TrainingRowsReport(feature_set, context.definition.feature_set_id(feature_set), n_rows, labelled, version)
+    return TrainingRowsReport(feature_set, vector, n_rows, labelled, version)
+
+
+def _refuse_other_vectors(context: RunContext, name: str, vector: str) -> None:
+    written = context.tables.note(name) if context.tables.exists(name) else None
+    if written not in (None, vector):
+        raise GuardError(
+            f"table {name}: expected rows of vector {vector} to write others beside, found those of {written}; write all "
+            "of them: mainstem batch run training_rows"
+        )
 
 
 def training_rows(
@@ -83,7 +98,7 @@ def training_rows(
         group = context.definition.groups[name]
         oldest_ms = None if from_ms is None else from_ms - reach_ms(group)
         rows = group_rows(context, group, rows, _between(counted_events(context, group), oldest_ms, until_ms))
-    return _labelled(context, feature_set, rows)
+    return transformed(_labelled(context, feature_set, rows), context.definition.series.get(feature_set))
 
 
 def asking_rows(
@@ -165,7 +180,7 @@ def _entities(context: RunContext, feature_set: str) -> Column:
 def _labelled(context: RunContext, feature_set: str, rows: DataFrame) -> DataFrame:
     """Return the rows with the first outcome that says something, by event time and position."""
     label = _label(context, feature_set)
-    vector = context.definition.vector_names(feature_set)
+    vector = context.definition.read_names(feature_set)
     topic = context.project.sources[context.definition.feature_set(feature_set).asked_by].topic
     kept = [
         F.expr(prediction_id_sql(topic)).alias("prediction_key"),

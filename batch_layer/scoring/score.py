@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from pyspark.sql import functions as F  # noqa: N812 - as Spark's own documentation names it
 
-from batch_layer.modelling import vector_columns
+from batch_layer.modelling import vector_columns, vectors
 from batch_layer.scoring.scoring_rows import Version, score_rows
 from lambda_core.errors import GuardError
 from lambda_core.models.deployed import load_model
@@ -39,7 +39,7 @@ def score(context: RunContext, model: str, from_ms: int | None = None) -> Scorin
     learnt from are left out: their scores would say nothing.
 
     Raises:
-        GuardError: when no version was ever deployed.
+        GuardError: when no version was ever deployed, or the table of training rows has another vector's.
         ArtefactError: when the deployed version is not what its manifest says.
     """
     version = _deployed(context, model)
@@ -60,7 +60,7 @@ def score(context: RunContext, model: str, from_ms: int | None = None) -> Scorin
 def _asking(context: RunContext, model: str) -> DataFrame:
     """Return one row an asking event that the model did not learn from: its key, partition, times, and vector."""
     declared = context.project.models[model]
-    rows = context.tables.read(tables.training(declared.feature_set))
+    rows = vectors(context, declared.feature_set)
     trains = context.tables.read(tables.split(model)).where("split = 'train'").select("prediction_key", "split")
     return (
         rows.where(F.col(declared.partition_by).isNotNull())

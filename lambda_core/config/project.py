@@ -14,6 +14,7 @@ from lambda_core.config.modelling import Choice, Gate, Label, Model, Split
 from lambda_core.config.origins import Files
 from lambda_core.config.section import Milliseconds, Name, Section
 from lambda_core.config.sources import Column, Derived, Expectation, Lookup, RowRule, Source
+from lambda_core.config.transform import Transform
 from lambda_core.features.windows import HOUR_MS, MINUTE_MS
 
 __all__ = [
@@ -41,6 +42,7 @@ __all__ = [
     "Serving",
     "Source",
     "Split",
+    "Transform",
     "View",
     "WindowedAggregations",
 ]
@@ -74,11 +76,12 @@ class RequestFeature(Section):
 
 
 class FeatureSet(Section):
-    """The vector of a model: request features first, then all features of the groups, each in declared order.
+    """The vector of a model: request features, then all features of the groups, then what is made of both, in declared order.
 
     Attributes:
         asked_by: the source whose events ask for this vector; t is the event's own time.
         where: which of its events ask.
+        transform: steps, each making new values of those before it.
     """
 
     description: str = ""
@@ -87,6 +90,7 @@ class FeatureSet(Section):
     where: str = "true"
     request_features: dict[Name, RequestFeature] = {}
     groups: tuple[Name, ...] = ()
+    transform: tuple[Transform, ...] = ()
 
 
 class Rung(Section):

@@ -1,9 +1,10 @@
 """The catalogue: what every feature of a project means, whose it is, and who uses it. Pure, from the declarations alone.
 
-1. One card a feature: those of groups under their own name, those worked out from the asking event under
-   `<feature set>.<name>`.
+1. One card a feature: those of groups under their own name, those worked out from the asking event, or from others of the
+   vector, under `<feature set>.<name>`.
 2. A unit or description that the feature lacks is its column's where the aggregation keeps what the column means.
 3. A range is what the column's bounds leave possible; an end that nothing bounds is None.
+4. What is made of others is about all that they are about, and takes note of something new when they do.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from lambda_core.config.sources import Column
+    from lambda_core.config.transform import Transform
     from lambda_core.features.definition import Definition, Feature, FeatureGroup
 
 Range = tuple[float | None, float | None]
@@ -60,9 +62,13 @@ class Card:
 
 def catalogue(definition: Definition) -> list[Card]:
     """Return a card for every feature of the project, in order of declaration."""
-    groups = (_of_group(definition, group) for group in definition.groups.values())
-    sets = (_of_event(definition, name) for name in definition.project.feature_sets)
-    return [card for cards in (*groups, *sets) for card in cards]
+    found = [card for group in definition.groups.values() for card in _of_group(definition, group)]
+    windowed = {card.name: card for card in found}
+    for name in definition.project.feature_sets:
+        own = list(_of_event(definition, name))
+        found += own
+        found += _of_series(definition, name, windowed | {card.name.removeprefix(f"{name}."): card for card in own})
+    return found
 
 
 def card_of(definition: Definition, name: str) -> Card:
@@ -123,6 +129,38 @@ def _of_event(definition: Definition, feature_set: str) -> Iterator[Card]:
             feature_sets=(feature_set,),
             models=_models(definition, (feature_set,)),
         )
+
+
+def _of_series(definition: Definition, feature_set: str, known: dict[str, Card]) -> Iterator[Card]:
+    """Yield a card for each value that the set makes of others, whose cards are `known` by their names in the vector."""
+    declared = definition.project.feature_sets[feature_set]
+    steps = definition.series[feature_set].steps if feature_set in definition.series else ()
+    for step, said in zip(steps, declared.transform, strict=True):
+        given = [known[name] for name in step.of]
+        units = {card.unit for card in given}
+        ranges = step.strategy.ranges([(card.low, card.high) for card in given])
+        for (name, kind), (low, high) in zip(step.kinds.items(), ranges, strict=True):
+            known[name] = Card(
+                name=f"{feature_set}.{name}",
+                entity=tuple(dict.fromkeys(column for card in given for column in card.entity)),
+                source=", ".join(dict.fromkeys(card.source for card in given)),
+                formula=_of_step(said),
+                description=said.description,
+                owner=declared.owner or definition.project.owner,
+                unit=said.unit or (units.pop() if step.strategy.keeps_unit and len(units) == 1 else None),
+                type=kind,
+                low=low,
+                high=high,
+                freshness=", ".join(dict.fromkeys(card.freshness for card in given)),
+                feature_sets=(feature_set,),
+                models=_models(definition, (feature_set,)),
+            )
+            yield known[name]
+
+
+def _of_step(said: Transform) -> str:
+    settings = ", ".join(f"{name} {value}" for name, value in said.parameters.items())
+    return f"{said.strategy} of {', '.join(said.of)}" + (f", {settings}" if settings else "")
 
 
 def range_of(aggregation: str, column: Column | None) -> Range:

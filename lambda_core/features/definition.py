@@ -1,12 +1,16 @@
 """A project's feature declarations, compiled: groups (see `groups`), vectors, and the id of it all.
 
-A *feature set* is the vector of a model: request features, then the features of its groups.
+A *feature set* is the vector of a model: the values that are read, which are request features and the features of its
+groups, then those that are made of them. States know nothing of the latter, so they are no part of the definition's id, and
+another series of them needs no new epoch; they are part of the vector's own id, by which models are refused.
 """
+
+from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 from lambda_core.config.origins import COMMA
 from lambda_core.config.project import FeatureSet, Project, Source
@@ -16,11 +20,17 @@ from lambda_core.features.blocks import Blocks, named
 from lambda_core.features.groups import Feature, FeatureGroup, Slot
 from lambda_core.features.keys import KEY_ENCODING
 from lambda_core.features.windows import Window
+from lambda_core.schemas.tables import TRAINING_COLUMNS
+
+if TYPE_CHECKING:
+    from lambda_core.features.transformations.series import Series
 
 __all__ = ["Definition", "Feature", "FeatureGroup", "Slot", "compile_definition", "digest", "meaning"]
 
 STATE_FORMAT = 1
 """Version of the states' encoding in tables, topics and Redis; part of every definition id."""
+_TYPES = {"integer": "integer", "decimal": "float", "float": "float", "string": "a string"}
+"""What a value of the vector is to a transformation."""
 
 
 @dataclass(frozen=True)
@@ -30,11 +40,13 @@ class Definition:
     Attributes:
         id: 16 hexadecimal digits; states written under one id are never read under another.
         groups: every feature group by its name.
+        series: what makes further values, by feature set; none for a set that declares no `transform`.
     """
 
     id: str
     project: Project
     groups: dict[str, FeatureGroup]
+    series: dict[str, Series] = field(default_factory=dict)
 
     def groups_of(self, source: str) -> list[FeatureGroup]:
         """Return the groups that the source's events update."""
@@ -44,16 +56,23 @@ class Definition:
         """Return the declared feature set."""
         return self.project.feature_sets[name]
 
-    def vector_names(self, name: str) -> list[str]:
-        """Return the names of the vector's values: request features, then the features of its groups."""
+    def read_names(self, name: str) -> list[str]:
+        """Return the names of the values that are read: request features, then the features of the set's groups."""
         declared = self.feature_set(name)
         windowed = [feature.name for group in declared.groups for feature in self.groups[group].features]
         return [*declared.request_features, *windowed]
 
+    def vector_names(self, name: str) -> list[str]:
+        """Return the names of the vector's values: those that are read, then those that are made of them."""
+        return [*self.read_names(name), *(self.series[name].kinds if name in self.series else ())]
+
     def feature_set_id(self, name: str) -> str:
         """Return the id of a vector: a hash of the definition and of what the set declares, 16 hexadecimal digits."""
-        declared = self.feature_set(name).model_dump(mode="json", exclude={"description", "owner"})
-        return digest([self.id, name, declared, self.vector_names(name)])
+        declared = self.feature_set(name).model_dump(mode="json", exclude={"description", "owner", "transform"})
+        steps = [
+            step.model_dump(mode="json", exclude={"description", "unit"}) for step in self.feature_set(name).transform
+        ]
+        return digest([self.id, name, declared | ({"transform": steps} if steps else {}), self.vector_names(name)])
 
 
 def compile_definition(project: Project, references: dict[str, str] | None = None) -> Definition:
@@ -64,7 +83,8 @@ def compile_definition(project: Project, references: dict[str, str] | None = Non
         references: content hash of each reference source that lookups join; part of the id.
 
     Raises:
-        ConfigError: when a group names a source, entity or column that the project does not declare.
+        ConfigError: when a group names a source, entity or column that the project does not declare, or a step of a
+            transformation is wrong: then with one line a mistake.
     """
     groups = {name: _compile_group(project, name) for name in project.feature_groups}
     _each_name_once(groups)
@@ -77,7 +97,7 @@ def compile_definition(project: Project, references: dict[str, str] | None = Non
         "encodings": [KEY_ENCODING, STATE_FORMAT],
         "references": references or {},
     }
-    return Definition(id=digest(declared), project=project, groups=groups)
+    return Definition(id=digest(declared), project=project, groups=groups, series=_compile_series(project, groups))
 
 
 def _declared_group(group: FeatureGroup) -> list[Any]:
@@ -124,6 +144,33 @@ def _compile_group(project: Project, name: str) -> FeatureGroup:
             raise ConfigError(f"{path}: expected a key of type string or integer, found {column!r} of type {kind}")
     blocks = Blocks(name, section, source)
     return FeatureGroup(name, section.source, section.entity, entity.keys, tuple(blocks.slots), tuple(blocks.features))
+
+
+def _compile_series(project: Project, groups: dict[str, FeatureGroup]) -> dict[str, Series]:
+    transforming = [name for name, declared in project.feature_sets.items() if declared.transform]
+    if not transforming:
+        return {}
+    from lambda_core.features.transformations.compiling import compile_series  # loads numpy, which few others need
+
+    made, mistakes = {}, []
+    for name in transforming:
+        declared = project.feature_sets[name]
+        values = {request: _TYPES[feature.type] for request, feature in declared.request_features.items()}
+        for group in declared.groups:
+            values |= {
+                feature.name: "a list" if feature.answer.gives_list else _TYPES[feature.answer.gives]
+                for feature in groups[group].features
+            }
+        parting = [model.partition_by for model in project.models.values() if model.feature_set == name]
+        taken = dict.fromkeys(TRAINING_COLUMNS, "which is a column of training rows")
+        taken |= dict.fromkeys(parting, "by which models are parted")
+        try:
+            made[name] = compile_series(f"feature_sets.{name}.transform", declared.transform, values, taken)
+        except ConfigError as error:
+            mistakes.append(str(error))
+    if mistakes:
+        raise ConfigError("\n".join(mistakes))
+    return made
 
 
 def _each_name_once(groups: dict[str, FeatureGroup]) -> None:

@@ -7,7 +7,8 @@
     profile_<source>    one row a (batch, part) of records: what they look like, PROFILE_SCHEMA
     tiles_<group>       one row a (entity, hop_ms, tile_start_ms): `row array<string>` (components of all slots),
                         `last_event_ms`
-    training_<set>      one row an asking event: `prediction_key`, t_ms, entities, the vector's columns, `label`
+    training_<set>      one row an asking event: `prediction_key`, t_ms, entities, the vector's columns, `label`; the
+                        commit's note is the vector's id
     split_<model>       one row an asking event: `prediction_key`, split (train, test, embargo), `row_hash` (of the training
                         row), split_id; the commit's note names the split, and each part's rows and hash
     candidates_<model>  one row a (training run, partition, attempt): CANDIDATES_SCHEMA
@@ -36,6 +37,12 @@ the source, so no source may declare one of `RESERVED_COLUMNS`; `field` gives su
 RESERVED_COLUMNS = (
     "event_time_ms", "period", "partition", "offset", "append_time_ms", "batch_id", "unique_id", "duplicate", "reasons",
 )  # fmt: skip
+
+TRAINING_COLUMNS = (
+    "prediction_key", "t_ms", "append_ms", "entities", "label", "label_known_ms",
+    "partition_key", "split", "partition", "offset",
+)  # fmt: skip
+"""What training rows have beside the vector, and what stages put beside them."""
 
 QUARANTINE_SCHEMA = (
     "source string, origin string, `partition` int, `offset` bigint, append_time_ms bigint, batch_id string, "

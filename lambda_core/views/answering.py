@@ -80,17 +80,25 @@ class Answerer:
         return self._answer("batch_only", question, self._views.read_batch(self._wanted(question)))
 
     def without_views(self, source: str, question: Question) -> Answer:
-        """Return the vector of the request alone, under the given source; every windowed feature is None: unknown."""
+        """Return the vector of the request alone, under the given source; every windowed feature is None: unknown.
+
+        What is made of them is what it is of missing values.
+        """
         name = question.feature_set
-        values = {feature: question.request.get(feature) for feature in self.definition.vector_names(name)}
+        values = {feature: question.request.get(feature) for feature in self.definition.read_names(name)}
         groups = {
             group: GroupProvenance(question.entities.get(group)) for group in self.definition.feature_set(name).groups
         }
-        return Answer(question.t_ms, name, self._ids[name], source, values, groups=groups)
+        return Answer(question.t_ms, name, self._ids[name], source, self._whole(name, values), groups=groups)
 
     def _wanted(self, question: Question) -> list[Wanted]:
         groups = self.definition.feature_set(question.feature_set).groups
         return [(group, key) for group in groups if (key := question.entities.get(group)) is not None]
+
+    def _whole(self, feature_set: str, values: dict[str, Any]) -> dict[str, Any]:
+        """Return the vector: the values that were read, then those that are made of them."""
+        series = self.definition.series.get(feature_set)
+        return values if series is None else values | series.of_vector(values)
 
     def _answer(self, source: str, question: Question, read: ViewsRead) -> Answer:
         current = read.pointer.current
@@ -117,7 +125,7 @@ class Answerer:
             feature_set=question.feature_set,
             feature_set_id=self._ids[question.feature_set],
             source=source,
-            values=values,
+            values=self._whole(question.feature_set, values),
             generation=current.generation,
             horizon=current.horizon,
             epoch=current.epoch,

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from lambda_core.errors import SchemaError
+from lambda_core.features.catalogue import catalogue
 from lambda_core.repositories.store import client_of
 from serving_layer.client.client import ServingClient, answer_seconds
 from serving_layer.routing.questions import Asked
@@ -72,7 +73,8 @@ def moment_ms(text: str) -> int:
 
 def pages(definition: Definition, answer: Answer) -> list[RenderableType]:
     """Return what is printed: values, and provenance by group."""
-    units = {feature.name: feature.unit or "" for group in definition.groups.values() for feature in group.features}
+    own = f"{answer.feature_set}."
+    units = {card.name.removeprefix(own): card.unit or "" for card in catalogue(definition)}
     values = Table(title=f"{answer.feature_set} at {_moment(answer.t_ms)}", title_justify="left")
     for heading in ("feature", "value", "unit"):
         values.add_column(heading, justify="right" if heading == "value" else "left")

@@ -84,6 +84,9 @@ class Questions:
         return texts[0]
 
     def _request(self, feature_set: str, declared: FeatureSet, asked: Asked) -> dict[str, Any]:
+        series = self._definition.series.get(feature_set)
+        if series is not None:
+            series.refuse_other_types(asked.request)
         if not asked.event:
             return dict(asked.request)
         source = self._definition.project.sources[declared.asked_by]

@@ -20,6 +20,7 @@ MODULES = [
     if not module.name.startswith(WITH_SPARK)
 ]
 STRATEGIES = ["chi_squared", "mutual_information", "correlation", "variance"]
+TRANSFORMATIONS = ["difference", "ratio", "logarithm", "clip", "bins", "cyclic", "fill", "missing"]
 
 
 @pytest.mark.parametrize("name", MODULES)
@@ -40,3 +41,11 @@ def test_every_selection_is_shown_on_a_table(name):
 
     assert set(MENU) == set(STRATEGIES)
     assert [test for test in doctest.DocTestFinder().find(MENU[name], globs={}) if len(test.examples) >= 4]
+
+
+@pytest.mark.parametrize("name", TRANSFORMATIONS)
+def test_every_transformation_is_shown_on_a_table(name):
+    from lambda_core.features.transformations import STRATEGIES as MENU
+
+    assert set(MENU) == set(TRANSFORMATIONS)
+    assert [test for test in doctest.DocTestFinder().find(MENU[name], globs={}) if len(test.examples) >= 3]

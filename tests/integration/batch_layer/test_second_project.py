@@ -121,14 +121,15 @@ def test_yaml_alone_takes_the_second_projects_files_to_a_split_and_every_line_is
 
 
 def compared(row) -> dict[str, object]:
-    names = {"age", "is_female", "genres", "movie_age", "age_group", "label"}
-    windowed = {name: name.replace("__", ".").split(".")[1] for name in row.asDict() if "_all" in name}
+    names = {"age", "is_female", "genres", "movie_age", "age_group", "label", *MADE}
+    windowed = {name: name.split("__")[1] for name in row.asDict() if "__" in name}
     return {name: row[name] for name in names} | {
         f"{name.split('__')[0]}.{short}": row[name] for name, short in windowed.items() if short in SHORT
     }
 
 
 SHORT = {"count_all", "rating_mean_all", "liked_share_all"}
+MADE = {"taste_above_usual", "audience_above_all", "share_of_last_week"}
 
 
 def expected(rated: Rating, before: list[Rating]) -> dict[str, object]:
@@ -161,7 +162,19 @@ def expected(rated: Rating, before: list[Rating]) -> dict[str, object]:
             found[f"{name}.count_all"] = len(stars)
         if name == "ratings_by_user" and stars:
             found[f"{name}.liked_share_all"] = pytest.approx(mean(star >= 4 for star in stars))
+    means = {name: mean(one.stars for one in ratings) for name, ratings in of.items() if ratings}
+    week = [one for one in of["ratings_by_movie"] if one.at >= rated.at - timedelta(days=7)]
+    found["share_of_last_week"] = len(week) / len(of["ratings_by_movie"]) if of["ratings_by_movie"] else None
+    for made, (above, below) in ABOVE.items():
+        there = above in means and below in means
+        found[made] = pytest.approx(means[above] - means[below]) if there else None
     return found
+
+
+ABOVE = {
+    "taste_above_usual": ("ratings_by_taste", "ratings_by_user"),
+    "audience_above_all": ("ratings_by_audience", "ratings_by_movie"),
+}
 
 
 def first(movie: int) -> str:

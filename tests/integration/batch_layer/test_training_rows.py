@@ -6,14 +6,29 @@ from functools import cache
 
 import pytest
 
+from batch_layer.modelling import labelled_rows
 from batch_layer.preparation.no_future import no_future_check
 from batch_layer.preparation.training_rows import TrainingRowsReport, build_training_rows, training_rows
 from lambda_core.context import RunContext
-from lambda_core.errors import ConfigError
+from lambda_core.errors import ConfigError, GuardError
 from lambda_core.features.keys import entity_key
 from lambda_core.schemas import tables
+from lambda_core.views.answering import Answerer, Question
 from tests.integration.batch_layer import shop
 from tests.laws import oracle
+from tests.laws.known import KnownViews
+
+TRANSFORM = [
+    {"name": "amount_so_far", "strategy": "fill", "of": "by_customer__amount_sum_3d", "parameters": {"value": 0}},
+    {"name": "of_the_most", "strategy": "ratio", "of": ["by_customer__amount_mean_3d", "by_customer__amount_max_3d"]},
+    {"name": "more_items", "strategy": "difference", "of": ["size", "by_customer__items_max_30d"]},
+    {"name": "weight_size", "strategy": "logarithm", "of": "by_customer__weight_sum_20d"},
+    {"name": "size_bin", "strategy": "bins", "of": "more_items", "parameters": {"edges": [-20, -5, 0.5, 5]}},
+    {"name": "week", "strategy": "cyclic", "of": "by_customer__count_30d", "parameters": {"period": 7}},
+    {"name": "sizeless", "strategy": "missing", "of": "size"},
+    {"name": "few", "strategy": "clip", "of": "by_customer__count_1d", "parameters": {"low": 1, "high": 2}},
+]
+"""Every strategy, over windowed and request features and over one another, integers and doubles."""
 
 
 @dataclass
@@ -25,6 +40,7 @@ class World:
     refunds: list[dict]
     report: TrainingRowsReport
     found: list[dict]
+    columns: list[str]
 
     @property
     def by_append(self) -> bool:
@@ -40,7 +56,9 @@ def worlds(spark, tmp_path_factory) -> Callable[[str], World]:
 
     @cache
     def made(known_by: str) -> World:
-        context = shop.context_of(spark, tmp_path_factory.mktemp("tables"), shop.declared(shop.new_name(), known_by))
+        settings = shop.declared(shop.new_name(), known_by)
+        settings["feature_sets"]["order"]["transform"] = TRANSFORM
+        context = shop.context_of(spark, tmp_path_factory.mktemp("tables"), settings)
         rows = shop.orders(seed=7)
         shop.write(context, rows)
         refunds = [
@@ -54,7 +72,7 @@ def worlds(spark, tmp_path_factory) -> Callable[[str], World]:
         shop.write(context, refunds + later, "refunds")
         report = build_training_rows(context, "order")
         written = context.tables.read(tables.training("order"), report.version)
-        return World(context, rows, refunds, report, found_rows(written, rows))
+        return World(context, rows, refunds, report, found_rows(written, rows), written.columns)
 
     return made
 
@@ -114,6 +132,22 @@ def test_every_row_is_the_batch_formula_over_what_was_before_t_and_known(world):
         assert_vector(world.context, row, world.rows, world.by_append)
 
 
+def test_what_is_made_of_a_rows_values_is_what_an_answer_makes_of_them_to_the_last_bit(world):
+    definition = world.context.definition
+    names, made = definition.vector_names("order"), list(definition.series["order"].kinds)
+
+    assert world.columns[-2 - len(names) : -2] == names
+    for row in world.found:
+        values = {name: row["vector"][name] for name in names}
+        question = Question("order", row["t_ms"], dict(row["vector"]["entities"]), {"size": values["size"]})
+        answer = Answerer(definition, KnownViews(definition, values)).merged(question)
+        assert [repr(answer.values[name]) for name in made] == [repr(values[name]) for name in made]
+    for name in made:  # some of each are there, some values are missing: nothing is equal for want of values
+        assert len({repr(row["vector"][name]) for row in world.found}) > 1
+    by_hand = [0 if row["items"] is None else 1 for row in world.found]
+    assert [1 - row["vector"]["sizeless"] for row in world.found] == by_hand
+
+
 def test_a_row_has_the_first_outcome_that_says_something_and_when_it_was_told(late_world):
     told = {row["id"]: row for row in late_world.refunds if row["items"] is not None}
 
@@ -147,6 +181,20 @@ def test_rows_written_from_a_moment_on_take_the_place_of_those_alone(late_world)
     assert part.rows == whole.rows > earlier.count() > 0
     found = late_world.found_in(context.tables.read(name, part.version))
     assert {row["key"]: row["vector"] for row in found} == {row["key"]: row["vector"] for row in late_world.found}
+
+
+def test_rows_of_other_steps_are_neither_learnt_from_nor_written_beside(spark, late_world):
+    settings = shop.declared(late_world.context.project.project, "append_time")
+    settings["feature_sets"]["order"]["transform"] = [*TRANSFORM[:-1], {**TRANSFORM[-1], "parameters": {"high": 3}}]
+    other = shop.context_of(spark, late_world.context.environment.state, settings)
+
+    assert other.definition.id == late_world.context.definition.id
+    with pytest.raises(
+        GuardError, match=r"expected rows of vector \w{16}, as order is declared, found those of \w{16}"
+    ):
+        labelled_rows(other, "refunds", "train")
+    with pytest.raises(GuardError, match="to write others beside"):
+        build_training_rows(other, "order", from_ms=shop.T0)
 
 
 def test_another_future_changes_nothing(world):

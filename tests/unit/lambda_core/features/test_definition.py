@@ -31,6 +31,8 @@ SHOP = {
 
 PINNED = "a782887af93ad345"
 """The id of a small definition: tables, topics and views under it have to stay readable."""
+PINNED_VECTOR = "4825c7e05c4eea36"
+"""The id of its vector: models that were trained on it have to stay good."""
 
 
 def compiled(features, entity="pair", **changes):
@@ -101,8 +103,9 @@ def test_answers_of_one_state_over_the_same_events_share_a_slot():
     assert group.widths == {}
 
 
-def test_a_definition_that_uses_nothing_new_keeps_its_id():
-    assert compiled([{"column": "price", "aggregations": ["mean", "latest"], "windows": ["1h", "30d"]}]).id == PINNED
+def test_a_definition_that_uses_nothing_new_keeps_its_id_and_so_does_a_vector():
+    definition = compiled([{"column": "price", "aggregations": ["mean", "latest"], "windows": ["1h", "30d"]}])
+    assert (definition.id, definition.feature_set_id("order")) == (PINNED, PINNED_VECTOR)
 
 
 @pytest.mark.parametrize(

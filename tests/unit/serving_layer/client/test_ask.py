@@ -36,7 +36,15 @@ PROJECT = {
             "features": [{"aggregations": ["count"], "windows": ["1h"]}],
         },
     },
-    "feature_sets": {"basket": {"asked_by": "orders", "groups": ["by_buyer", "by_trip"]}},
+    "feature_sets": {
+        "basket": {
+            "asked_by": "orders",
+            "groups": ["by_buyer", "by_trip"],
+            "transform": [
+                {"name": "few", "strategy": "clip", "of": "by_buyer__items_mean_1h", "parameters": {"high": 1.5}}
+            ],
+        }
+    },
 }
 
 
@@ -50,7 +58,7 @@ def test_values_and_where_they_came_from_are_shown(definition):
         "by_buyer": GroupProvenance("ann", {0: 12, 1: 7}, from_batch=True, from_speed=True, last_event_ms=1_000),
         "by_trip": GroupProvenance(None),
     }
-    values = {"by_buyer__items_mean_1h": 2.5, "by_trip__count_1h": None}
+    values = {"by_buyer__items_mean_1h": 2.5, "by_trip__count_1h": None, "few": 1.5}
     answer = Answer(2_000, "basket", "f00d", "merged", values, "g7", 9, "d.0", groups)
     screen = io.StringIO()
 
@@ -60,6 +68,7 @@ def test_values_and_where_they_came_from_are_shown(definition):
     for part in (
         "basket at 1970-01-01 00:00:02.000Z",
         "2.5 │ pieces",
+        "1.5 │ pieces",
         "source: merged; generation g7, horizon 9; feature-set id f00d",
         "batch + speed",
         "1970-01-01 00:00:01.000Z",

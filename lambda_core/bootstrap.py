@@ -12,6 +12,7 @@ from lambda_core.clock import SystemClock
 from lambda_core.config.loading import load_environment, load_project
 from lambda_core.context import RunContext
 from lambda_core.features.definition import compile_definition
+from lambda_core.repositories.state_folder import StateFolder
 from lambda_core.views.keyspace import Keyspace
 from lambda_core.views.slots import is_cluster
 
@@ -50,7 +51,12 @@ def build_context(
 def assemble(
     project: Project, environment: Environment, clock: Clock | None = None, *, streaming: bool = False
 ) -> RunContext:
-    """Return a context of these settings; nothing is connected to or started before it is asked for."""
+    """Return a context of these settings; nothing is connected to, started or made before it is asked for.
+
+    Raises:
+        ConfigError: when the state folder holds another project's tables.
+    """
+    StateFolder(environment.state, project.project).check()
     return RunContext(
         run_id=uuid.uuid4().hex[:12],
         project=project,
@@ -81,7 +87,8 @@ def _spark(context: RunContext, *, streaming: bool) -> Any:
 def _tables(context: RunContext) -> Any:
     from lambda_core.repositories.tables import DeltaTables  # serving starts without Spark
 
-    return DeltaTables(context.spark, context.environment.tables)
+    state = StateFolder(context.environment.state, context.project.project)
+    return DeltaTables(context.spark, context.environment.tables, state)
 
 
 def _redis(context: RunContext) -> Any:

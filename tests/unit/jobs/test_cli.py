@@ -12,6 +12,7 @@ from jobs.cli.main import app
 from jobs.process import guarded
 from jobs.stages import STAGES
 from lambda_core.errors import ConfigError
+from lambda_core.repositories.state_folder import StateFolder
 
 CONF = str(Path(__file__).parents[3] / "conf")
 runner = CliRunner()
@@ -94,6 +95,16 @@ def test_config_check_counts_what_is_declared_and_the_demos_project_is_the_defau
     assert result.exit_code == 0, result.output
     assert result.output.startswith(counted)
     assert "No mistake found" in result.output
+
+
+def test_config_check_refuses_a_state_folder_of_another_project(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    StateFolder(tmp_path, "movies").claim()
+    monkeypatch.setenv("MAINSTEM_STATE", str(tmp_path))
+    arguments = ["config", "check", "--conf", CONF, "--project"]
+
+    assert runner.invoke(app, [*arguments, "movies"]).exit_code == 0
+    with pytest.raises(ConfigError, match=r"expected tables of project 'flights', found those of project 'movies'"):
+        runner.invoke(app, [*arguments, "flights"], catch_exceptions=False)
 
 
 def test_config_check_tells_every_wrong_strategy_by_its_place(tmp_path):

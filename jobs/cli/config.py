@@ -20,7 +20,9 @@ from lambda_core.features.definition import compile_definition
 from lambda_core.repositories.state_folder import StateFolder
 
 app = typer.Typer(no_args_is_help=True, help="Look at settings before anything runs on them.")
-ProjectName = Annotated[str, typer.Option("--project", envvar="MAINSTEM_PROJECT", help="Folder below conf/.")]
+ProjectName = Annotated[
+    str, typer.Option("--project", envvar="MAINSTEM_PROJECT", help="Folder below conf/; by default the first by name.")
+]
 EnvironmentName = Annotated[
     str, typer.Option("--environment", envvar="MAINSTEM_ENVIRONMENT", help="File below conf/environments/.")
 ]

@@ -97,6 +97,20 @@ def test_config_check_counts_what_is_declared_and_the_demos_project_is_the_defau
     assert "No mistake found" in result.output
 
 
+def test_help_and_errors_say_which_project_is_worked_on(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    monkeypatch.delenv("MAINSTEM_PROJECT", raising=False)
+    for command in ([], ["config", "check"], ["features", "ls"]):
+        said = " ".join(runner.invoke(app, [*command, "--help"]).output.replace("│", " ").split())
+        assert "MAINSTEM_PROJECT" in said
+        assert "first" in said.partition("MAINSTEM_PROJECT")[2] or "by default the first by name" in said
+    with pytest.raises(
+        ConfigError, match="there are: flights, movies; MAINSTEM_PROJECT names one, else it is the first"
+    ):
+        runner.invoke(app, ["config", "check", "--conf", CONF, "--project", "moives"], catch_exceptions=False)
+    with pytest.raises(ConfigError, match=r"expected a folder with a project.yaml in it, found none"):
+        runner.invoke(app, ["config", "check", "--conf", str(tmp_path)], catch_exceptions=False)
+
+
 def test_config_check_refuses_a_state_folder_of_another_project(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     StateFolder(tmp_path, "movies").claim()
     monkeypatch.setenv("MAINSTEM_STATE", str(tmp_path))

@@ -11,7 +11,9 @@ from lambda_core import fail_points
 from lambda_core.clock import SystemClock
 from lambda_core.config.loading import load_environment, load_project
 from lambda_core.context import RunContext
+from lambda_core.errors import ConfigError
 from lambda_core.features.definition import compile_definition
+from lambda_core.repositories.state_folder import StateFolder
 from lambda_core.views.keyspace import Keyspace
 from lambda_core.views.slots import is_cluster
 
@@ -28,7 +30,7 @@ def build_context(
 ) -> RunContext:
     """Return the context of the project and environment that the variables name.
 
-    By default these are the first project of the folder, and `local`.
+    By default these are the first project of the folder by name, and `local`.
 
     Args:
         conf: folder that holds the projects' folders and `environments/`.
@@ -40,7 +42,7 @@ def build_context(
     """
     variables = os.environ if variables is None else variables
     fail_points.arm(variables.get(fail_points.VARIABLE, ""))
-    project = load_project(conf / variables.get("MAINSTEM_PROJECT", default_project(conf)))
+    project = load_project(conf / (variables.get("MAINSTEM_PROJECT") or default_project(conf)))
     environment = load_environment(
         conf / "environments" / f"{variables.get('MAINSTEM_ENVIRONMENT', 'local')}.yaml", variables
     )
@@ -50,7 +52,12 @@ def build_context(
 def assemble(
     project: Project, environment: Environment, clock: Clock | None = None, *, streaming: bool = False
 ) -> RunContext:
-    """Return a context of these settings; nothing is connected to or started before it is asked for."""
+    """Return a context of these settings; nothing is connected to, started or made before it is asked for.
+
+    Raises:
+        ConfigError: when the state folder holds another project's tables.
+    """
+    StateFolder(environment.state, project.project).check()
     return RunContext(
         run_id=uuid.uuid4().hex[:12],
         project=project,
@@ -68,8 +75,15 @@ def assemble(
 
 
 def default_project(conf: Path) -> str:
-    """Return the only project of the folder, or the first by name; empty when there is none."""
-    return next(iter(sorted(path.parent.name for path in conf.glob("*/project.yaml"))), "")
+    """Return the only project of the folder, or the first by name.
+
+    Raises:
+        ConfigError: when there is none.
+    """
+    found = sorted(path.parent.name for path in conf.glob("*/project.yaml"))
+    if not found:
+        raise ConfigError(f"{conf}: expected a folder with a project.yaml in it, found none; run it where `conf` lies")
+    return found[0]
 
 
 def _spark(context: RunContext, *, streaming: bool) -> Any:
@@ -81,7 +95,8 @@ def _spark(context: RunContext, *, streaming: bool) -> Any:
 def _tables(context: RunContext) -> Any:
     from lambda_core.repositories.tables import DeltaTables  # serving starts without Spark
 
-    return DeltaTables(context.spark, context.environment.tables)
+    state = StateFolder(context.environment.state, context.project.project)
+    return DeltaTables(context.spark, context.environment.tables, state)
 
 
 def _redis(context: RunContext) -> Any:

@@ -16,5 +16,17 @@ def nearest(name: str, names: Iterable[str]) -> str:
         >>> nearest("oders", ["orders", "items"]), nearest("x", ["orders"])
         ("; did you mean 'orders'?", '')
     """
-    near = difflib.get_close_matches(name, list(names), n=1)
-    return f"; did you mean {near[0]!r}?" if near else ""
+    near = nearest_of(name, names)
+    return "" if near is None else f"; did you mean {near!r}?"
+
+
+def nearest_of(name: str, names: Iterable[str]) -> str | None:
+    """Return the nearest of the names, whatever letters are capitals; None when none is near.
+
+    Example:
+        >>> nearest_of("Amount", ["count", "amount"]), nearest_of("x", ["orders"])
+        ('amount', None)
+    """
+    folded = {one.casefold(): one for one in names}
+    near = difflib.get_close_matches(name.casefold(), list(folded), n=1)
+    return folded[near[0]] if near else None

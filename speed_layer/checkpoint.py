@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
 from lambda_core.errors import ConfigError, PositionError
+from lambda_core.repositories.cards import claim_card
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,14 +23,9 @@ def claim(checkpoint: Path, definition_id: str, topic_ids: Mapping[str, str]) ->
         PositionError: when a topic was made again under its name: offsets of one topic mean nothing in another.
     """
     card = checkpoint.with_name(f"{checkpoint.name}.json")
-    if not card.exists():
-        if checkpoint.exists():
-            raise ConfigError(
-                f"checkpoint {checkpoint}: expected {card.name} beside it, found none; {_remedy(checkpoint)}"
-            )
-        _write(card, {"definition": definition_id, "topics": dict(topic_ids)})
-        return
-    owner = json.loads(card.read_text(encoding="utf-8"))
+    if checkpoint.exists() and not card.exists():
+        raise ConfigError(f"checkpoint {checkpoint}: expected {card.name} beside it, found none; {_remedy(checkpoint)}")
+    owner = claim_card(card, {"definition": definition_id, "topics": dict(topic_ids)})
     if owner["definition"] != definition_id:
         raise ConfigError(
             f"checkpoint {checkpoint}: expected definition {definition_id}, found {owner['definition']}; what the project "
@@ -47,13 +42,6 @@ def claim(checkpoint: Path, definition_id: str, topic_ids: Mapping[str, str]) ->
             f"checkpoint {checkpoint}: expected the topics {', '.join(sorted(owner['topics']))}, found "
             f"{', '.join(sorted(topic_ids))}; {_remedy(checkpoint)}"
         )
-
-
-def _write(card: Path, owner: Mapping[str, object]) -> None:
-    card.parent.mkdir(parents=True, exist_ok=True)
-    beside = card.with_suffix(".new")
-    beside.write_text(json.dumps(owner, indent=2, sort_keys=True), encoding="utf-8")
-    beside.replace(card)
 
 
 def _remedy(checkpoint: Path) -> str:

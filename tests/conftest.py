@@ -124,8 +124,7 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
     """The one Spark session of the run, with Delta Lake and the Kafka connector; four slots, UTC."""
     from pyspark.sql import SparkSession
 
-    from lambda_core.spark.session import DELTA, FILES, JVM, REQUIRED, SMALL, tell_errors_once
-    from local_stack.jars import class_path
+    from lambda_core.spark.session import ARCHIVE, DELTA, FILES, JVM, REQUIRED, SMALL, archived, jars, tell_errors_once
 
     os.environ["PYSPARK_PYTHON"] = os.environ["PYSPARK_DRIVER_PYTHON"] = sys.executable
     folder = tmp_path_factory.mktemp("spark")
@@ -134,11 +133,14 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
         **DELTA,
         **FILES,
         **SMALL,
-        "spark.driver.extraClassPath": ":".join(str(path) for path in class_path("spark")),
+        "spark.driver.extraClassPath": ":".join(str(jar) for jar in jars()),
         "spark.sql.warehouse.dir": str(folder / "warehouse"),
         "spark.local.dir": str(folder / "local"),
         "spark.driver.memory": "3g",
-        "spark.driver.extraJavaOptions": " ".join((*JVM, *_BRIEF, f"-Dderby.system.home={folder}")),
+        "spark.driver.extraJavaOptions": " ".join(
+            # With the classes as `make setup` keeps them, as every other session: to load them costs 15 s of processor time.
+            (*JVM, *_BRIEF, *archived(ARCHIVE), f"-Dderby.system.home={folder}")
+        ),
         "spark.sql.shuffle.partitions": "2",
         # To plan each exchange of a few rows anew costs more than to run it; the demo's stages do it all the same.
         "spark.sql.adaptive.enabled": "false",

@@ -161,7 +161,7 @@ def _add(context: RunContext, name: str, known: Progress, found: Survey) -> tupl
     prepared, quarantine = schema.prepared(name), schema.quarantine(name)
     with placed(context, name, found, known) as records:
         progress = known.with_added(found.positions, records.counts)
-        condition = assess(context, name, records.cleaned, found.headers, known) if found.records else Condition()
+        condition = assess(context, name, records.cleaned, found, known) if found.records else Condition()
         if records.counts.quarantined:
             told = {"records": records.counts.quarantined, "most": frequent_reasons(records.quarantined)}
             context.log.warning("records quarantined", source=name, table=quarantine, **told)

@@ -28,7 +28,7 @@ class Survey:
         records: how many these are.
         repeated: how many rows of the whole table have a position that was there before.
         positions: partition -> the offset that follows its last record; files are partition -1.
-        headers: the distinct headers of CSV files.
+        headers: the distinct headers of CSV files. files: header -> one of the files that begin with it.
         objects: whether there may be records without a header, which are JSON objects.
     """
 
@@ -37,6 +37,7 @@ class Survey:
     repeated: int
     positions: dict[int, int]
     headers: tuple[str, ...]
+    files: dict[str, str]
     objects: bool
 
 
@@ -57,6 +58,7 @@ def survey(context: RunContext, source_name: str, known: Progress) -> Survey:
         F.count(F.lit(1)).alias("rows"),
         F.count_distinct(of_log).alias("positions"),
         F.max("offset").alias("last"),
+        F.min("place").alias("place"),
     )
     found = counted.limit(MOST_HEADERS * 100).collect()  # one row a partition and header
     rows = sum(row["rows"] for row in found)
@@ -66,6 +68,7 @@ def survey(context: RunContext, source_name: str, known: Progress) -> Survey:
         ends[row["partition"]] = max(ends.get(row["partition"], 0), row["last"] + 1)
     shapes = dict.fromkeys(row["header"] for row in found)
     headers = tuple(header for header in shapes if header is not None)
+    files = {row["header"]: row["place"] for row in found if row["header"] is not None}
     if len(headers) > MOST_HEADERS:
         raise DataError(
             f"source {source_name}: expected files of at most {MOST_HEADERS} different headers, found {len(headers)}; "
@@ -74,7 +77,7 @@ def survey(context: RunContext, source_name: str, known: Progress) -> Survey:
     once = frame.dropDuplicates(["partition", "offset"]) if again else frame
     records = rows - again
     repeated = whole.count() - known.counts.raw - records if known.positions else again  # Delta knows its count
-    return Survey(once, records, repeated, ends, headers, objects=None in shapes or not shapes)
+    return Survey(once, records, repeated, ends, headers, files, objects=None in shapes or not shapes)
 
 
 def _raw(context: RunContext, source_name: str) -> DataFrame:

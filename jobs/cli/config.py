@@ -17,9 +17,12 @@ from lambda_core.config.environment import Environment
 from lambda_core.config.loading import load_environment, load_project
 from lambda_core.config.project import Project
 from lambda_core.features.definition import compile_definition
+from lambda_core.repositories.state_folder import StateFolder
 
 app = typer.Typer(no_args_is_help=True, help="Look at settings before anything runs on them.")
-ProjectName = Annotated[str, typer.Option("--project", envvar="MAINSTEM_PROJECT", help="Folder below conf/.")]
+ProjectName = Annotated[
+    str, typer.Option("--project", envvar="MAINSTEM_PROJECT", help="Folder below conf/; by default the first by name.")
+]
 EnvironmentName = Annotated[
     str, typer.Option("--environment", envvar="MAINSTEM_ENVIRONMENT", help="File below conf/environments/.")
 ]
@@ -33,7 +36,8 @@ def check(project: ProjectName = "", environment: EnvironmentName = "local", con
 
     loaded = load_project(conf / (project or default_project(conf)))
     check_choices(loaded)
-    load_environment(conf / "environments" / f"{environment}.yaml", addresses())
+    placed = load_environment(conf / "environments" / f"{environment}.yaml", addresses())
+    StateFolder(placed.state, loaded.project).check()
     definition = compile_definition(loaded)
     known_stages(loaded)
     features = sum(len(group.features) for group in definition.groups.values())

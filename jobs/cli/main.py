@@ -17,7 +17,9 @@ app = typer.Typer(
     help=(
         "From raw data to monitored predictions, with one definition of every feature.\n\n"
         "Start with `mainstem up` and `mainstem demo`. Then look at one part at a time: `mainstem batch list`, "
-        "`mainstem data ls`, `mainstem features ls`, `mainstem config show`, `mainstem speed status`, `mainstem ask --help`."
+        "`mainstem data ls`, `mainstem features ls`, `mainstem config show`, `mainstem speed status`, `mainstem ask --help`.\n\n"
+        "Every command works on the project that MAINSTEM_PROJECT names; where it is unset, on the first folder of conf/ by "
+        "name that is a project. MAINSTEM_STATE is the folder of that project's tables, and of no other's."
     ),
 )
 stack.register(app)

@@ -2,10 +2,10 @@
 
 Every variable that Mainstem reads is declared here, once:
 
-    MAINSTEM_PROJECT, MAINSTEM_ENVIRONMENT   which of conf/ to load (default: the first project, local)
+    MAINSTEM_PROJECT, MAINSTEM_ENVIRONMENT   which of conf/ to load (default: the first project by name, local)
     KAFKA_BOOTSTRAP_SERVERS, REDIS_URL       servers to use instead of the local stack's
     MLFLOW_TRACKING_URI                      registry (default: sqlite below the state folder)
-    MAINSTEM_STATE                           folder of tables, checkpoints and the registry
+    MAINSTEM_STATE                           folder of one project's tables, checkpoints and registry
     MAINSTEM_DATA                            folder of the sources' files
     MAINSTEM_API_TOKEN                       bearer token that the HTTP server asks for (default: none)
     MAINSTEM_API_TOKEN_FILE                  file that holds it, in place of the variable

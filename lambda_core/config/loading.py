@@ -66,7 +66,10 @@ def load_environment(file: Path, variables: Mapping[str, str] | None = None) -> 
 def _read_folder(folder: Path) -> tuple[dict[str, Any], dict[str, Path]]:
     if not folder.is_dir():
         known = ", ".join(sorted(path.name for path in folder.parent.glob("*") if (path / "project.yaml").is_file()))
-        raise ConfigError(f"{folder}: expected the folder of a project, found none; there are: {known or 'none'}")
+        raise ConfigError(
+            f"{folder}: expected the folder of a project, found none; there are: {known or 'none'}; MAINSTEM_PROJECT "
+            "names one, else it is the first by name"
+        )
     declared: dict[str, Any] = {}
     files: dict[str, Path] = {}
     for file in sorted(folder.glob("*.yaml")):

@@ -7,7 +7,6 @@ is there is what lies below the greatest offset.
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any, cast
 
 from filelock import FileLock
@@ -15,6 +14,7 @@ from pyspark.sql import functions as F  # noqa: N812 - as Spark's own documentat
 from pyspark.sql import types as T  # noqa: N812
 
 from lambda_core.errors import PositionError
+from lambda_core.repositories.cards import claim_card
 from lambda_core.schemas.ids import content_id_sql
 from lambda_core.schemas.tables import RAW_SCHEMA, raw
 
@@ -46,12 +46,7 @@ class RawLog:
             PositionError: when it is another one later: its positions would be those of other records in the table.
         """
         card = self._context.environment.tables / f".{self._table}.topic.json"
-        with self.lock():
-            if not card.exists():
-                beside = card.with_suffix(".new")
-                beside.write_text(json.dumps({"topic": topic, "id": topic_id}), encoding="utf-8")
-                beside.replace(card)
-            owner = json.loads(card.read_text(encoding="utf-8"))
+        owner = claim_card(card, {"topic": topic, "id": topic_id})
         if owner["id"] != topic_id:
             raise PositionError(
                 f"table {self._table}: expected records of topic {owner['topic']} with id {owner['id']}, which it has, found "

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
     from pyspark.sql import DataFrame, DataFrameWriter, SparkSession
 
+    from lambda_core.repositories.state_folder import StateFolder
+
     Transaction = tuple[str, int]
     """Application id and version: a commit with a version not above the last one of its application is skipped."""
 
@@ -77,19 +79,27 @@ class DeltaTables:
     """Delta tables below a folder, one sub-folder a table.
 
     A local file system commits by exists-then-rename under a lock of one JVM, so that two writing processes could lose
-    commits silently: every commit here happens under a file lock beside the table.
+    commits silently: every commit here happens under a file lock beside the table. The first one claims the state folder
+    that they lie in, if one is given; in that of another project nothing is written.
     """
 
-    def __init__(self, spark: SparkSession, folder: Path) -> None:
+    def __init__(self, spark: SparkSession, folder: Path, state: StateFolder | None = None) -> None:
         self._spark = spark
         self._folder = folder
+        self._state = state
 
     def path(self, name: str) -> Path:
         """Return the folder of a table."""
         return self._folder / name
 
     def lock(self, name: str) -> FileLock:
-        """Return the lock that a commit to the table must hold."""
+        """Return the lock that a commit to the table must hold.
+
+        Raises:
+            ConfigError: when the folder holds another project's tables.
+        """
+        if self._state is not None:
+            self._state.claim()
         self._folder.mkdir(parents=True, exist_ok=True)
         return FileLock(self._folder / f".{name}.lock")
 

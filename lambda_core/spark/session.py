@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 
     from lambda_core.config.environment import Environment
 
-JARS = Path(__file__).resolve().parents[2] / ".jars" / "spark"
+JARS = (Path(__file__).resolve().parents[2] / ".jars").resolve() / "spark"
+"""By its own name where it is linked to: an archive fits one spelling of the class path alone."""
 ARCHIVE = JARS.parent / "spark.jsa"
 """Spark's classes as a JVM keeps them in memory, made by `make setup`: a session starts in half the time."""
 
@@ -130,7 +131,7 @@ def _local_settings(environment: Environment, *, streaming: bool) -> dict[str, s
         **SMALL,
         **_LOOPBACK,
         "spark.master": settings.streaming_master if streaming else settings.master,
-        "spark.driver.extraClassPath": ":".join(str(jar) for jar in _jars()),
+        "spark.driver.extraClassPath": ":".join(str(jar) for jar in jars()),
         "spark.driver.memory": settings.driver_memory,
         "spark.sql.shuffle.partitions": str(settings.shuffle_partitions),
         "spark.sql.warehouse.dir": str(state / "warehouse"),
@@ -147,8 +148,13 @@ def archived(archive: Path) -> tuple[str, ...]:
     return (f"-XX:SharedArchiveFile={archive}", "-Xlog:cds=off", "-Xlog:cds+dynamic=off") if archive.exists() else ()
 
 
-def _jars() -> list[Path]:
-    jars = sorted(JARS.glob("*.jar"))
-    if not jars:
+def jars() -> list[Path]:
+    """Return the jars beside Spark's own, in the order that the archive was made with.
+
+    Raises:
+        ConfigError: when they are missing.
+    """
+    found = sorted(JARS.glob("*.jar"))
+    if not found:
         raise ConfigError(f"expected Spark's jars in {JARS}, found none; run: make setup")
-    return jars
+    return found

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from batch_layer.preparation.condition.findings import Finding
     from batch_layer.preparation.condition.profile import Profile
     from batch_layer.preparation.progress import Progress
+    from batch_layer.preparation.survey import Survey
     from lambda_core.context import RunContext
 
 
@@ -39,7 +40,7 @@ class Condition:
     page: str = ""
 
 
-def assess(context: RunContext, name: str, cleaned: DataFrame, headers: Sequence[str], known: Progress) -> Condition:
+def assess(context: RunContext, name: str, cleaned: DataFrame, found: Survey, known: Progress) -> Condition:
     """Judge the batches among a source's new records, in steps whose order lets a run that stops begin again.
 
     1. Measure the records: one profile a batch, merged with what an earlier run measured of the same batch.
@@ -51,23 +52,24 @@ def assess(context: RunContext, name: str, cleaned: DataFrame, headers: Sequence
         context: names tables and the state folder.
         name: the source.
         cleaned: its new records, cleaned.
-        headers: of its CSV files.
+        found: what the survey found of them.
         known: how far it was prepared before; where that is nowhere, batches that were judged once are not judged again.
 
     Raises:
         GateError: with the sentences of the findings that stop; no table was written.
     """
-    added = profiles_of(context.project.sources[name], cleaned, headers)
+    added = profiles_of(context.project.sources[name], cleaned, found.headers)
     rows = stored(context, name)
     before = before_part(rows, part_of(known)) if known.positions else {}
     grown = {batch: before[batch].merge(one) if batch in before else one for batch, one in added.items()}
     together = ordered({**before, **grown})
     judged_before = set() if known.positions else {batch for batch, _, _ in rows}
+    judge = Judge(name, context.project.sources[name], found.files)
     judged = [batch for batch in together if _is_due(batch, before, added) and batch not in judged_before]
     report = SourceCondition(
         source=name,
         at_ms=context.clock.now_ms(),
-        batches=[_report(context, name, together, batch) for batch in judged],
+        batches=[_report(judge, together, batch) for batch in judged],
         age=_age(context, name, together.values()),
     )
     page = write(context.environment.reports, report)
@@ -105,10 +107,10 @@ def _is_due(batch: str, before: Mapping[str, Profile], added: Mapping[str, Profi
     return batch in added or has_ended
 
 
-def _report(context: RunContext, name: str, together: Mapping[str, Profile], batch: str) -> BatchReport:
+def _report(judge: Judge, together: Mapping[str, Profile], batch: str) -> BatchReport:
     batches = list(together)
     past = {one: together[one] for one in batches[: batches.index(batch)]}
-    judge, whole = Judge(name, context.project.sources[name]), not is_open(batch, batches)
+    whole = not is_open(batch, batches)
     findings = judge.judge(batch, together[batch], list(past.values()), whole=whole)
     return BatchReport(batch, together[batch], past, findings, whole=whole)
 

@@ -8,18 +8,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
 
 from batch_layer.preparation.condition import comparing as c
 from batch_layer.preparation.condition.columns import ColumnJudge
+from batch_layer.preparation.condition.fields import field_changes
 from batch_layer.preparation.condition.findings import Finding, percent
 from batch_layer.preparation.condition.measuring import distinct_of
-from lambda_core.cleaning.reading import header_names
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from batch_layer.preparation.condition.profile import Profile
     from lambda_core.config.condition import Check, ConditionSection
@@ -31,11 +31,12 @@ class Judge:
     """Judges the batches of one source.
 
     Attributes:
-        name: the source's. source: its declaration.
+        name: the source's. source: its declaration. files: header of CSV files -> one that begins with it.
     """
 
     name: str
     source: Source
+    files: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def settings(self) -> ConditionSection:
@@ -73,24 +74,18 @@ class Judge:
         )
 
     def _fields(self, batch: str, own: Profile, past: Sequence[Profile]) -> Iterator[Finding]:
-        """Yield what is wrong with the fields of CSV files: the declared ones have to be there, others may not change."""
-        if not own.headers:
-            return
-        fields = {name for header in own.headers for name in header_names(header)}
-        declared = {column.field or name for name, column in self.source.columns.items()}
-        before = next((one.headers for one in reversed(past) if one.headers), None)
-        known = {name for header in before or () for name in header_names(header)} if before else fields
-        lacking, new = sorted((declared | known) - fields), sorted(fields - known)
-        if lacking or new:
-            changes = [*(f"no field {name!r}" for name in lacking), *(f"a new field {name!r}" for name in new)]
+        """Yield what is wrong with the fields of CSV files."""
+        before = next((one.headers for one in reversed(past) if one.headers), ())
+        changes = field_changes(self.source, own.headers, before, self.files) if own.headers else None
+        if changes:
             yield self.told(
                 "fields",
                 1.0,
                 0.0,
                 batch=batch,
                 expected="the fields that are declared, and those of the batch before",
-                found=", ".join(changes),
-                do=f"ask the producer what changed, then correct sources.{self.name}.columns (`field` gives one another name)",
+                found=changes.found,
+                do=changes.remedy(self.name),
             )
 
     def _batch(self, batch: str, own: Profile, past: Sequence[Profile], *, whole: bool) -> Iterator[Finding]:

@@ -178,3 +178,20 @@ def test_an_empty_batch_is_named_by_the_age_of_the_newest_record(spark, stopped)
         prepare(later)
     warned = dataclasses.replace(later, project=shop({"newest": "2d"}))
     assert any("nothing has come since" in finding for finding in prepare(warned).sources[0].findings)
+
+
+def test_a_field_that_is_misnamed_is_told_with_its_file_and_what_to_declare(spark, stopped):
+    folder, _ = stopped
+    run = made(spark, folder, {"accept": ["other"], "fail": ["fields"]})
+    (run.environment.data / "sales4.csv").write_text(f"id,Siez,at\nd1,7,{NOW - DAY}\n")
+    ingest(run)
+
+    with pytest.raises(GateError) as failed:
+        prepare(run)
+
+    said = str(failed.value)
+    assert "no field 'size', a new field 'Siez', a field 'Siez' that no column takes and 'size' may be" in said
+    assert (
+        "as in sales4.csv; where it is the same under another name, declare `sources.sales.columns.size.field: Siez`"
+        in said
+    )

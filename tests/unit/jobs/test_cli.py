@@ -12,6 +12,7 @@ from jobs.cli.main import app
 from jobs.process import guarded
 from jobs.stages import STAGES
 from lambda_core.errors import ConfigError
+from lambda_core.repositories.state_folder import StateFolder
 
 CONF = str(Path(__file__).parents[3] / "conf")
 runner = CliRunner()
@@ -94,6 +95,30 @@ def test_config_check_counts_what_is_declared_and_the_demos_project_is_the_defau
     assert result.exit_code == 0, result.output
     assert result.output.startswith(counted)
     assert "No mistake found" in result.output
+
+
+def test_help_and_errors_say_which_project_is_worked_on(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    monkeypatch.delenv("MAINSTEM_PROJECT", raising=False)
+    for command in ([], ["config", "check"], ["features", "ls"]):
+        said = " ".join(runner.invoke(app, [*command, "--help"]).output.replace("│", " ").split())
+        assert "MAINSTEM_PROJECT" in said
+        assert "first" in said.partition("MAINSTEM_PROJECT")[2] or "by default the first by name" in said
+    with pytest.raises(
+        ConfigError, match="there are: flights, movies; MAINSTEM_PROJECT names one, else it is the first"
+    ):
+        runner.invoke(app, ["config", "check", "--conf", CONF, "--project", "moives"], catch_exceptions=False)
+    with pytest.raises(ConfigError, match=r"expected a folder with a project.yaml in it, found none"):
+        runner.invoke(app, ["config", "check", "--conf", str(tmp_path)], catch_exceptions=False)
+
+
+def test_config_check_refuses_a_state_folder_of_another_project(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    StateFolder(tmp_path, "movies").claim()
+    monkeypatch.setenv("MAINSTEM_STATE", str(tmp_path))
+    arguments = ["config", "check", "--conf", CONF, "--project"]
+
+    assert runner.invoke(app, [*arguments, "movies"]).exit_code == 0
+    with pytest.raises(ConfigError, match=r"expected tables of project 'flights', found those of project 'movies'"):
+        runner.invoke(app, [*arguments, "flights"], catch_exceptions=False)
 
 
 def test_config_check_tells_every_wrong_strategy_by_its_place(tmp_path):

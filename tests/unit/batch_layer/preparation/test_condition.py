@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import random
 
+import msgspec
 import pytest
 
+from batch_layer.preparation.condition.fields import field_changes
 from batch_layer.preparation.condition.judging import Judge
 from batch_layer.preparation.condition.keeping import ordered
 from batch_layer.preparation.condition.measuring import KEY_PRECISION, registers_of
@@ -74,6 +76,58 @@ def test_a_batch_like_those_before_raises_nothing():
 def test_what_differs_is_named_by_check_and_column(own: Profile, expected: set):
     assert expected <= checks(own)
     assert {where for _, where in checks(own)} == {where for _, where in expected}
+
+
+def with_header(*headers: str) -> Profile:
+    return msgspec.structs.replace(batch(11), headers=headers)
+
+
+def told_of_fields(own: Profile, past: list[Profile], separator: str = ",", **files: str) -> str:
+    declared = source().model_dump(by_alias=True, exclude_unset=True) | {"files": {"path": "*", "separator": separator}}
+    declared["columns"]["word"]["field"] = "text"
+    del declared["topic"]
+    judge = Judge("parcels", Source.model_validate(declared), {header: file for file, header in files.items()})
+    return "\n".join(one.sentence for one in judge.judge("b", own, past) if one.check == "fields")
+
+
+@pytest.mark.parametrize("past", [[], [with_header("size,text")]])
+def test_a_field_that_is_near_to_one_that_lacks_is_named_with_the_file_and_what_to_declare(past: list[Profile]):
+    said = told_of_fields(with_header("Sise,text,note"), past, may="Sise,text,note", june="size,text")
+
+    assert "no field 'size'" in said
+    assert "a field 'Sise' that no column takes and 'size' may be, as in may;" in said
+    assert "declare `sources.parcels.columns.size.field: Sise`" in said
+    assert said.count("'text'") == 0
+    assert "june" not in said
+
+
+def test_a_column_with_a_name_of_its_own_in_the_file_is_named_by_its_place():
+    said = told_of_fields(with_header("size,test"), [])
+
+    assert "no field 'text'" in said
+    assert "declare `sources.parcels.columns.word.field: test`" in said
+
+
+def test_a_field_that_lacks_with_none_near_is_the_producers():
+    for header in ("size,weight", "size"):
+        said = told_of_fields(with_header(header), [])
+
+        assert "found no field 'text'; ask the producer what changed" in said
+
+
+def test_a_field_that_another_column_takes_is_not_the_one_that_lacks():
+    two = {"kind": "reference", "topic": "t", "unique_key": ["sum"], "columns": {}}
+    two["columns"] = {"sum": {"type": "float"}, "sum1": {"type": "float"}}
+    changes = field_changes(Source.model_validate(two), ["sum"], [], {})
+
+    assert changes is not None
+    assert (changes.lacking, changes.misnamed) == (("sum1",), {})
+
+
+def test_fields_are_parted_as_the_source_says():
+    assert told_of_fields(with_header("size\ttext"), [], "\t") == ""
+    assert "no field 'text'" in told_of_fields(with_header("size\tword"), [], "\t")
+    assert "a new field 'weight'" in told_of_fields(with_header("size;text;weight"), [with_header("size;text")], ";")
 
 
 def test_a_day_that_may_still_go_on_is_not_held_to_what_only_whole_days_show():

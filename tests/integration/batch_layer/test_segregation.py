@@ -29,8 +29,8 @@ def context(spark, tmp_path):
 
 
 def splitting(spark, folder, **split):
-    """A context whose model is split so."""
-    settings = shop.plain(shop.new_name())
+    """A context whose model is split so; always of the same project, whose state the folder is."""
+    settings = shop.plain("shop")
     settings["models"]["refunds"]["split"] = split
     return shop.context_of(spark, folder, settings)
 

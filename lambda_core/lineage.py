@@ -6,8 +6,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
     from pyspark.sql import DataFrame
 
+    from lambda_core.repositories.table_files import TableFile
     from lambda_core.repositories.tables import Commit, TableRepository, Transaction
 
 
@@ -41,6 +45,15 @@ class TracedTables:
     ) -> int:
         """Add the frame's rows; note the version."""
         self.lineage.written[name] = self._tables.append(name, frame, transaction, note)
+        return self.lineage.written[name]
+
+    def path(self, name: str) -> Path:
+        """Return the folder of a table."""
+        return self._tables.path(name)
+
+    def append_files(self, name: str, files: Sequence[TableFile], schema: str, transaction: Transaction) -> int:
+        """Add files that lie in the table's folder; note the version."""
+        self.lineage.written[name] = self._tables.append_files(name, files, schema, transaction)
         return self.lineage.written[name]
 
     def replace(self, name: str, frame: DataFrame, where: str | None = None, note: str | None = None) -> int:

@@ -1,8 +1,9 @@
 """Ingestion: whatever a source comes from into its raw table, as it came: every record with its position and batch id.
 
 Lives here: `ingest` (the flow), `strategy` (what a repository and a text format must tell), one file a repository (`files`,
-`delta_versions`, `jdbc`), `kafka_ranges` (a topic, at its own positions), `lines` and one file a text format, `rows` (rows as
-JSON), `known` (what raw has already), `commit`.
+`delta_versions`, `jdbc`), `kafka_ranges` (a topic, at its own positions), `lines` (of a file) and one file a text format,
+`raw_files` (lines, written by the tasks that read them), `rows` (rows as JSON), `known` (what raw has already), `adding`
+(batches, at the next positions), `commit`.
 Reads: files and tables below the environment's data folder, databases. Writes: `raw_<source>`, which only ever grows.
 Does not belong here: parsing (preparation's, so that a broken record too is in raw), streams (the speed layer's).
 """

@@ -6,11 +6,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from lambda_core.fail_points import passed
+from lambda_core.schemas.tables import RAW_SCHEMA
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
     from lambda_core.context import RunContext
+    from lambda_core.repositories.table_files import TableFile
     from lambda_core.repositories.tables import Commit
 
 
@@ -31,15 +33,18 @@ class BatchReport:
     added: bool
 
 
-def commit(context: RunContext, table: str, frame: DataFrame, batch: str) -> Commit | None:
-    """Append the rows of a batch under its own transaction id, which Delta accepts once.
+def commit(context: RunContext, table: str, rows: DataFrame | tuple[TableFile, ...], batch: str) -> Commit | None:
+    """Append the rows of a batch, or files of them, under its own transaction id, which is accepted once.
 
     Returns:
         What the commit added; None where the table had the batch already, or has another commit since.
     """
     passed("ingest.before_commit")
     application = f"ingest-{batch}"
-    version = context.tables.append(table, frame, transaction=(application, 1))
+    if isinstance(rows, tuple):
+        version = context.tables.append_files(table, rows, RAW_SCHEMA, transaction=(application, 1))
+    else:
+        version = context.tables.append(table, rows, transaction=(application, 1))
     passed("ingest.after_commit")
     made = context.tables.commit(table, version)
     return made if made.application == application else None

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from batch_layer.ingestion.csv_lines import CsvLines
 from batch_layer.ingestion.json_lines import JsonLines
-from batch_layer.ingestion.lines import first_line, read_lines, scan
+from batch_layer.ingestion.lines import Lines, first_line, scan
 from batch_layer.ingestion.rows import as_records, shape
 from batch_layer.ingestion.strategy import Batch
 from lambda_core.errors import DataError
@@ -59,7 +58,7 @@ class SourceFiles:
             )
         return found
 
-    def _text(self, spark: SparkSession, path: Path, place: str) -> Batch:
+    def _text(self, _: SparkSession, path: Path, place: str) -> Batch:
         form, content, first = FORMATS[self._declared.format](self._declared), scan(path), first_line(path)
         if form.has_header and not first:
             raise DataError(
@@ -69,7 +68,7 @@ class SourceFiles:
             content=content.sha256,
             place=place,
             fingerprint=content_id(*form.names(first)),
-            records=partial(read_lines, spark, path, content.chunks, skip_first=form.has_header),
+            records=Lines(path, content, header=form.has_header),
             format=self._declared.format,
             header=first if form.has_header else None,
         )

@@ -2,36 +2,30 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock
-from pyspark.sql import functions as F  # noqa: N812 - as Spark's own documentation names it
 
-from batch_layer.ingestion.commit import BatchReport, commit, tell
+from batch_layer.ingestion.adding import add, in_groups
 from batch_layer.ingestion.delta_versions import DeltaVersions
 from batch_layer.ingestion.files import SourceFiles
 from batch_layer.ingestion.jdbc import JdbcRows
 from batch_layer.ingestion.kafka_ranges import ingest_ranges
-from batch_layer.ingestion.known import OFFLINE_PARTITION, Known, place_of, values_of
-from batch_layer.ingestion.rows import numbered
+from batch_layer.ingestion.known import Known
 from batch_layer.ingestion.strategy import Request
 from lambda_core.config.sources import ORIGINS
 from lambda_core.errors import ConfigError
 from lambda_core.nearest import nearest
-from lambda_core.repositories.raw_log import raw_rows
-from lambda_core.schemas.ids import batch_id, content_id
 from lambda_core.schemas.tables import raw
 from lambda_core.spark import side_by_side
 from lambda_core.strategies import build
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
-    from pyspark.sql import DataFrame
-
-    from batch_layer.ingestion.strategy import Batch, Repository
+    from batch_layer.ingestion.commit import BatchReport
+    from batch_layer.ingestion.strategy import Repository
     from lambda_core.config.sources import Source
     from lambda_core.context import RunContext
 
@@ -88,62 +82,8 @@ def _ingest_offline(context: RunContext, name: str, *, full: bool) -> list[Batch
     with FileLock(folder / f".{table}.ingesting.lock"):
         known = Known.of(context, table)
         request = Request(context.spark, name, str(context.environment.data.absolute()), known.since, full=full)
-        return [_add(context, name, batch, known) for batch in _repository(context, name).batches(request)]
-
-
-def _add(context: RunContext, source_name: str, batch: Batch, known: Known) -> BatchReport:
-    """Append a batch's records, if raw lacks them, under the batch's own transaction id, which Delta accepts once."""
-    begin, table = context.clock.now_ms(), raw(source_name)
-    identity, added = batch_id(source_name, batch.content), False
-    if batch.whole or not known.rows.get(identity):
-        with _records(context, table, batch) as (records, content):
-            if content is not None:
-                identity, added = batch_id(source_name, content), True
-                frame = _as_raw(context, records, batch, identity, known.next_offset)
-                made = commit(context, table, frame, identity)
-                if made is None:
-                    known.look_again(context, table)
-                else:
-                    known.add(identity, place_of(batch.place, batch.cursor), made.rows, made.greatest.get("offset"))
-    rows = known.rows.get(identity, 0)
-    return tell(context, BatchReport(source_name, batch.place, identity, batch.fingerprint, rows, added=added), begin)
-
-
-@contextmanager
-def _records(context: RunContext, table: str, batch: Batch) -> Iterator[tuple[DataFrame, str | None]]:
-    """Yield a batch's records that raw is to have, numbered, and what names them; None where raw has all of a whole."""
-    frame, kept, content = batch.records(), None, batch.content
-    if batch.whole and context.tables.exists(table):
-        frame = frame.exceptAll(values_of(context.tables.read(table), batch.place))
-    try:
-        if "number" not in frame.columns:
-            frame, kept = numbered(frame)
-        if batch.whole:  # what of it is new names it
-            rows, added_up = frame.agg(F.count(F.lit(1)), F.sum(F.xxhash64("value").cast("decimal(38,0)"))).collect()[0]
-            yield frame, content_id(content, rows, added_up) if rows else None
-        else:
-            yield frame, content
-    finally:
-        if kept is not None:
-            kept.unpersist()
-
-
-def _as_raw(context: RunContext, records: DataFrame, batch: Batch, identity: str, next_offset: int) -> DataFrame:
-    """Return the records as rows of the raw table; one row a record."""
-    now_ms = context.clock.now_ms()
-    made = {
-        "format": batch.format,
-        "header": batch.header,
-        "fingerprint": batch.fingerprint,
-        "origin": "file",
-        "place": place_of(batch.place, batch.cursor),
-        "batch_id": identity,
-        "partition": OFFLINE_PARTITION,
-        "offset": F.col("number") + F.lit(next_offset),
-        "append_time_ms": now_ms,
-        "ingest_time_ms": now_ms,
-    }
-    return raw_rows(records, made)
+        groups = in_groups(_repository(context, name).batches(request))
+        return [report for group in groups for report in add(context, name, group, known)]
 
 
 def _repository(context: RunContext, name: str) -> Repository:

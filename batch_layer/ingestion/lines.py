@@ -1,4 +1,4 @@
-"""A file's lines with their numbers, read on executors: the driver sees only where chunks begin, and the first line."""
+"""A file seen once from beginning to end: what it is, where tasks can begin to read, and how far its records' numbers go."""
 
 from __future__ import annotations
 
@@ -9,19 +9,14 @@ from typing import TYPE_CHECKING
 from lambda_core.errors import DataError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
-    import pyarrow as pa
-    from pyspark.sql import DataFrame, SparkSession
-
-_LINE_ENDS = b"\r\n"
-_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+LINE_ENDS = b"\r\n"
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _BLOCK_BYTES = 1024 * 1024
-_CHUNK_BYTES = 2 * _BLOCK_BYTES
+_CHUNK_BYTES = 8 * _BLOCK_BYTES
+"""What a task holds of a file at a time, and what becomes a row group, which others read by itself."""
 _MOST_CHUNKS = 256
-_TASKS_A_SLOT = 2
-"""Tasks a file: enough that none waits long for the last one, few enough that what they write is no heap of small files."""
 
 
 @dataclass(frozen=True)
@@ -35,14 +30,47 @@ class Chunk:
 
 @dataclass(frozen=True)
 class Scan:
-    """A file seen once from beginning to end: its content's SHA-256, and chunks that tasks can read by themselves."""
+    """A file seen once from beginning to end.
+
+    Attributes:
+        sha256: of its content.
+        chunks: what tasks can read by themselves.
+        end: the number that follows the last line that is not empty, counted as in a chunk; 0 where all are empty.
+    """
 
     sha256: str
     chunks: tuple[Chunk, ...]
+    end: int
+
+
+@dataclass(frozen=True)
+class Lines:
+    """A file's lines as records, which tasks read, and write as they are; one row a line that is not empty.
+
+    A record's number counts lines from 0, empty ones too, so that it follows from the file alone. On a cluster the path
+    must be one that the executors see.
+
+    Attributes:
+        header: whether the first line is no record; then the next one has number 0.
+    """
+
+    path: Path
+    scan: Scan
+    header: bool
+
+    @property
+    def end(self) -> int:
+        """The number that follows the last record's; 0 where there is no record."""
+        return max(0, self.scan.end - self.header)
+
+    @property
+    def bytes(self) -> int:
+        """How long the file is."""
+        return self.scan.chunks[-1].end if self.scan.chunks else 0
 
 
 def scan(path: Path, chunk_bytes: int = _CHUNK_BYTES) -> Scan:
-    """Return a file's content hash and its chunks, cut after line ends.
+    """Return a file's content hash, its chunks, cut after line ends, and where its lines end.
 
     Args:
         path: the file.
@@ -50,21 +78,23 @@ def scan(path: Path, chunk_bytes: int = _CHUNK_BYTES) -> Scan:
     """
     least = max(chunk_bytes, path.stat().st_size // _MOST_CHUNKS)
     digest, chunks = hashlib.sha256(), []
-    start = place = number = lines = 0
+    start = number = place = lines = end = 0  # `lines` end before `place`
     with path.open("rb") as file:
         while block := file.read(min(_BLOCK_BYTES, least)):
             digest.update(block)
-            end = block.rfind(b"\n") + 1
-            if end and place + end - start >= least:
-                lines += block.count(b"\n", 0, end)
-                chunks.append(Chunk(start, place + end, number))
-                start, number, lines = place + end, number + lines, block.count(b"\n", end)
-            else:
-                lines += block.count(b"\n")
-            place += len(block)
+            ended, text = block.count(b"\n"), len(block.rstrip(LINE_ENDS))
+            if text:
+                end = lines + ended - block.count(b"\n", text) + 1
+            cut = place + block.rfind(b"\n") + 1
+            if ended and cut - start >= least:
+                chunks.append(Chunk(start, cut, number))
+                start, number = cut, lines + ended
+            place, lines = place + len(block), lines + ended
     if place > start:
         chunks.append(Chunk(start, place, number))
-    return Scan(digest.hexdigest(), tuple(chunks))
+    if end == 1 and not _first(path):  # nothing but a byte order mark
+        end = 0
+    return Scan(digest.hexdigest(), tuple(chunks), end)
 
 
 def first_line(path: Path) -> str:
@@ -73,42 +103,14 @@ def first_line(path: Path) -> str:
     Raises:
         DataError: when it is no UTF-8.
     """
-    with path.open("rb") as file:
-        line = file.readline().removeprefix(_BYTE_ORDER_MARK).rstrip(_LINE_ENDS)
     try:
-        return line.decode()
+        return _first(path).decode()
     except UnicodeDecodeError as error:
         raise DataError(
             f"{path}: expected UTF-8 in the first line, found other bytes; save the file as UTF-8"
         ) from error
 
 
-def read_lines(spark: SparkSession, path: Path, chunks: tuple[Chunk, ...], *, skip_first: bool) -> DataFrame:
-    """Return a file's lines; one row a line: `value` (its bytes without line end) and `number` (from 0, in file order).
-
-    A task reads several chunks, one after the other, and so writes one file of them. Empty lines are no records, though they are numbered, so that a line's number
-    follows from the file alone. On a cluster the path must be one that the executors see.
-    """
-    name, skipped, mark = str(path), int(skip_first), _BYTE_ORDER_MARK
-    places = [(chunk.start, chunk.end, chunk.first_number) for chunk in chunks]
-
-    def lines(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        import numpy as np  # executors need these libraries, and none of ours
-        import pyarrow as pa
-        import pyarrow.compute as pc
-
-        for place in (place for batch in batches for place in batch.column(0).to_pylist()):
-            start, end, first = places[place]
-            with open(name, "rb") as file:  # noqa: PTH123 - an executor may not see what the driver has imported
-                file.seek(start)
-                text = file.read(end - start).removeprefix(mark if start == 0 else b"")
-            # Arrow cuts a chunk into lines in a fifteenth of the time that a list of them takes.
-            found = pc.list_flatten(pc.split_pattern(pa.array([text], pa.binary()), "\n"))
-            if b"\r" in text:
-                found = pc.replace_substring_regex(found, "\r+$", "")
-            numbers = pa.array(np.arange(first - skipped, first - skipped + len(found)))
-            kept = pc.and_(pc.greater(pc.binary_length(found), 0), pc.greater_equal(numbers, 0))
-            yield pa.RecordBatch.from_arrays([found.filter(kept), numbers.filter(kept)], ["value", "number"])
-
-    tasks = min(len(places), _TASKS_A_SLOT * spark.sparkContext.defaultParallelism)
-    return spark.range(0, len(places), numPartitions=max(1, tasks)).mapInArrow(lines, "value binary, number bigint")
+def _first(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.readline().removeprefix(BYTE_ORDER_MARK).rstrip(LINE_ENDS)

@@ -10,6 +10,8 @@ if TYPE_CHECKING:
 
     from pyspark.sql import DataFrame, SparkSession
 
+    from batch_layer.ingestion.lines import Lines
+
 
 @dataclass(frozen=True)
 class Batch:
@@ -22,6 +24,7 @@ class Batch:
         fingerprint: names the shape of the records; equal for records of the same fields.
         records: reads them: one row a record with `value` (its bytes), and either `number` (from 0, the same whenever
             it is read) or no other column, then they are numbered as they come. Called once, and only if needed.
+            Or the lines of a file, which are never `whole`.
         cursor: how far the place is read with this batch, in a repository's own words; it is given back by `since`.
         format: `csv` or `json`. header: the names in a CSV file's first line.
         whole: these are all records of the place, of which raw may have some by other batches: only the others are added.
@@ -30,7 +33,7 @@ class Batch:
     content: str
     place: str
     fingerprint: str
-    records: Callable[[], DataFrame]
+    records: Callable[[], DataFrame] | Lines
     cursor: str | None = None
     format: str = "json"
     header: str | None = None
@@ -61,7 +64,7 @@ class Repository(Protocol):
     def batches(self, request: Request) -> Iterable[Batch]:
         """Return what is there, oldest first; of what raw has already as much as is easy, since it is left out by id.
 
-        Each batch is in raw before the next one is asked for.
+        Each batch is in raw before the next one is asked for, save that several of `Lines` may be asked for together.
 
         Raises:
             DataError: when the place does not hold what was promised. ServerError: when it does not answer.

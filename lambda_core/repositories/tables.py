@@ -4,26 +4,26 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import orjson
 from filelock import FileLock
 
 from lambda_core.errors import SchemaError
+from lambda_core.repositories.table_files import PRUNED_BY, add_files, create_with_files
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from pyspark.sql import DataFrame, DataFrameWriter, SparkSession
 
     from lambda_core.repositories.state_folder import StateFolder
+    from lambda_core.repositories.table_files import TableFile
 
     Transaction = tuple[str, int]
     """Application id and version: a commit with a version not above the last one of its application is skipped."""
 
 _COMMIT = f"{'[0-9]' * 20}.json"
-_PRUNED_BY = ("t_ms", "event_time_ms", "append_time_ms", "partition", "offset", "hop_ms", "tile_start_ms")
-"""Columns by which readers leave files out: Delta keeps their least and greatest values a file, and no others'."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +56,14 @@ class TableRepository(Protocol):
         self, name: str, frame: DataFrame, transaction: Transaction | None = None, note: str | None = None
     ) -> int:
         """Add the frame's rows, at most once a transaction; return the table's version."""
+        ...
+
+    def path(self, name: str) -> Path:
+        """Return the folder of a table, where files may be written that `append_files` adds."""
+        ...
+
+    def append_files(self, name: str, files: Sequence[TableFile], schema: str, transaction: Transaction) -> int:
+        """Add files that lie in the table's folder, at most once a transaction; return the table's version."""
         ...
 
     def replace(self, name: str, frame: DataFrame, where: str | None = None, note: str | None = None) -> int:
@@ -139,6 +147,26 @@ class DeltaTables:
             writer.save(str(self.path(name)))
             return self.version(name)
 
+    def append_files(self, name: str, files: Sequence[TableFile], schema: str, transaction: Transaction) -> int:
+        """Add files that lie in the table's folder, at most once a transaction; return the table's version.
+
+        Args:
+            name: the table.
+            files: the files; their columns are the table's.
+            schema: the columns, in Spark SQL, by which the table is made if it was never written.
+            transaction: whose rows these are.
+        """
+        from pyspark.sql.types import StructType
+
+        folder = self.path(name)
+        with self.lock(name):
+            if self.exists(name):
+                add_files(folder, files, transaction)
+            else:
+                columns = cast("StructType", StructType.fromDDL(schema))
+                create_with_files(folder, files, columns.json(), _skipping(columns.names), transaction)
+            return self.version(name)
+
     def replace(self, name: str, frame: DataFrame, where: str | None = None, note: str | None = None) -> int:
         """Make the frame's rows the table's only ones, or its only ones of a condition; return the table's version.
 
@@ -158,9 +186,9 @@ class DeltaTables:
             return self.version(name)
 
     def _writer(self, name: str, frame: DataFrame, note: str | None) -> DataFrameWriter:
-        writer, pruned_by = frame.write.format("delta"), [column for column in _PRUNED_BY if column in frame.columns]
-        if pruned_by and not self.exists(name):
-            writer = writer.option("delta.dataSkippingStatsColumns", ",".join(f"`{column}`" for column in pruned_by))
+        writer = frame.write.format("delta")
+        if not self.exists(name):
+            writer = writer.options(**_skipping(frame.columns))
         return writer if note is None else writer.option("userMetadata", note)
 
     def version(self, name: str) -> int:
@@ -189,6 +217,12 @@ class DeltaTables:
 
     def _commits(self, name: str) -> Iterator[Path]:
         return (self.path(name) / "_delta_log").glob(_COMMIT)
+
+
+def _skipping(columns: Sequence[str]) -> dict[str, str]:
+    """Return the setting of a new table that names those of its columns by which readers leave files out."""
+    pruned_by = [f"`{column}`" for column in PRUNED_BY if column in columns]
+    return {"delta.dataSkippingStatsColumns": ",".join(pruned_by)} if pruned_by else {}
 
 
 def _actions(commit: Path) -> list[dict[str, Any]]:

@@ -8,6 +8,7 @@ Those that end nowhere begin when the first of the others has ended, else they w
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import os
 import subprocess
@@ -109,11 +110,14 @@ def _unguard():
     from batch_layer.ingestion.known import Known
     from lambda_core.repositories.tables import DeltaTables
 
-    append = DeltaTables.append
+    append, append_files, count = DeltaTables.append, DeltaTables.append_files, itertools.count()
     Known.of = classmethod(lambda cls, *_: cls())
     Known.look_again = lambda *_: None
     sys.modules["batch_layer.ingestion.ingest"].FileLock = lambda _: contextlib.nullcontext()
     DeltaTables.append = lambda self, name, frame, transaction=None, note=None: append(self, name, frame)
+    DeltaTables.append_files = lambda self, name, files, schema, transaction: append_files(
+        self, name, files, schema, (f"nobody-{os.getpid()}-{next(count)}", 1)
+    )
 
 
 if __name__ == "__main__":

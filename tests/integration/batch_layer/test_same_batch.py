@@ -80,4 +80,4 @@ def test_without_the_guards_the_same_processes_bring_batches_several_times(conte
     records, positions, commits = found(context)
     assert set(records.values()) == {3}
     assert positions != list(range(len(positions)))
-    assert commits[None] == 3 * FILES
+    assert len(commits) == commits.total() == 3 * FILES

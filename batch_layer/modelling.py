@@ -44,14 +44,24 @@ def vectors(context: RunContext, feature_set: str) -> DataFrame:
     Raises:
         GuardError: when they were written as another vector: what learns from them would be asked about something else.
     """
-    name, wanted = tables.training(feature_set), context.definition.feature_set_id(feature_set)
-    rows, written = context.tables.read(name), context.tables.note(name)
-    if written not in (None, wanted):  # none: by other means than the stage, or before there were notes
+    name = tables.training(feature_set)
+    rows, another = context.tables.read(name), other_vector(context, feature_set)
+    if another is not None:
+        wanted = context.definition.feature_set_id(feature_set)
         raise GuardError(
-            f"table {name}: expected rows of vector {wanted}, as {feature_set} is declared, found those of {written}; "
+            f"table {name}: expected rows of vector {wanted}, as {feature_set} is declared, found those of {another}; "
             "run: mainstem batch run training_rows segregation"
         )
     return rows
+
+
+def other_vector(context: RunContext, feature_set: str) -> str | None:
+    """Return the id of the vector that the table of training rows was written as; None where it is the declared one's.
+
+    None, too, where the table says none: it was written by other means than the stage, or before there were notes.
+    """
+    written = context.tables.note(tables.training(feature_set))
+    return None if written == context.definition.feature_set_id(feature_set) else written
 
 
 def vector_columns(context: RunContext, model: str) -> list[Column]:

@@ -44,10 +44,10 @@ class SourceFiles:
         Raises:
             DataError: when there is no file, or one that is empty, not UTF-8 in its first line, or no Parquet.
         """
-        read = self._parquet if self._declared.format == "parquet" else self._text
-        folder = Path(request.folder)
+        folder, is_parquet = Path(request.folder), self._declared.format == "parquet"
         for path in self._found(request.source, folder):
-            yield read(request.spark, path, str(path.relative_to(folder)))
+            place = str(path.relative_to(folder))
+            yield self._parquet(request.spark, path, place) if is_parquet else self._text(path, place)
 
     def _found(self, source: str, folder: Path) -> list[Path]:
         found = sorted(path for path in folder.glob(self._declared.path) if path.is_file())
@@ -58,7 +58,7 @@ class SourceFiles:
             )
         return found
 
-    def _text(self, _: SparkSession, path: Path, place: str) -> Batch:
+    def _text(self, path: Path, place: str) -> Batch:
         form, content, first = FORMATS[self._declared.format](self._declared), scan(path), first_line(path)
         if form.has_header and not first:
             raise DataError(

@@ -68,9 +68,9 @@ def write_files(
     if parts:
         folder.mkdir(parents=True, exist_ok=True)
         tasks = spark.sparkContext.parallelize(parts, min(len(parts), slots * _TASKS_A_SLOT))
-        for key, name, rows, first, last in tasks.flatMap(partial(write_part, place, schema)).collect():
+        for key, file, rows, first, last in tasks.flatMap(partial(write_part, place, schema)).collect():
             same = {name: value for name, value in wanted[key].made.items() if isinstance(value, int)}
-            files[key].append(TableFile(name, rows, {**same, "offset": first}, {**same, "offset": last}))
+            files[key].append(TableFile(file, rows, {**same, "offset": first}, {**same, "offset": last}))
     return {key: tuple(own) for key, own in files.items()}
 
 

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 
 from pyspark.sql import functions as F  # noqa: N812 - as Spark's own documentation names it
 
+from batch_layer.modelling import other_vector
 from batch_layer.preparation.kernel import windowed
 from batch_layer.preparation.transforming import transformed
 from batch_layer.preparation.windowing import key_texts, reach_ms, windowed_frame
@@ -64,8 +65,13 @@ def build_training_rows(
         GuardError: when rows that would stay are of another vector than the feature set's as it is declared now.
     """
     name, vector = tables.training(feature_set), context.definition.feature_set_id(feature_set)
-    if (from_ms, until_ms) != (None, None):
-        _refuse_other_vectors(context, name, vector)
+    is_part = (from_ms, until_ms) != (None, None) and context.tables.exists(name)
+    another = other_vector(context, feature_set) if is_part else None
+    if another is not None:
+        raise GuardError(
+            f"table {name}: expected rows of vector {vector} to write others beside, found those of {another}; write all "
+            "of them: mainstem batch run training_rows"
+        )
     rows = training_rows(context, feature_set, from_ms, until_ms)
     bounds = [f"t_ms >= {from_ms}L"] if from_ms is not None else []
     bounds += [f"t_ms < {until_ms}L"] if until_ms is not None else []
@@ -74,15 +80,6 @@ def build_training_rows(
     n_rows, labelled = (int(counted[0]), int(counted[1])) if counted else (0, 0)
     context.log.info("training rows written", feature_set=feature_set, rows=n_rows, labelled=labelled)
     return TrainingRowsReport(feature_set, vector, n_rows, labelled, version)
-
-
-def _refuse_other_vectors(context: RunContext, name: str, vector: str) -> None:
-    written = context.tables.note(name) if context.tables.exists(name) else None
-    if written not in (None, vector):
-        raise GuardError(
-            f"table {name}: expected rows of vector {vector} to write others beside, found those of {written}; write all "
-            "of them: mainstem batch run training_rows"
-        )
 
 
 def training_rows(

@@ -197,7 +197,7 @@ class DeltaTables:
 
     def commit(self, name: str, version: int) -> Commit:
         """Return what the commit of a version added, as its entry in the table's log tells it."""
-        actions = _actions(self._newest_commit(name).with_name(f"{version:020}.json"))
+        actions = _actions(self._log(name) / f"{version:020}.json")
         application = next((action["txn"]["appId"] for action in actions if "txn" in action), None)
         files = [orjson.loads(action["add"]["stats"]) for action in actions if "add" in action]
         greatest: dict[str, int] = {}
@@ -216,7 +216,10 @@ class DeltaTables:
         return max(self._commits(name))
 
     def _commits(self, name: str) -> Iterator[Path]:
-        return (self.path(name) / "_delta_log").glob(_COMMIT)
+        return self._log(name).glob(_COMMIT)
+
+    def _log(self, name: str) -> Path:
+        return self.path(name) / "_delta_log"
 
 
 def _skipping(columns: Sequence[str]) -> dict[str, str]:

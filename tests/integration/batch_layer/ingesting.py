@@ -15,8 +15,28 @@ import subprocess
 import sys
 from pathlib import Path
 
+from lambda_core.bootstrap import assemble
+from lambda_core.clock import FixedClock
+from lambda_core.config.environment import Environment
+from lambda_core.config.project import Project
+
+NOW = 1_700_000_000_000
 PROGRAM = "tests.integration.batch_layer.ingesting"
 ROOT = Path(__file__).parents[3]
+
+
+def one_source(spark, folder):
+    """A context of one source, whose files are the CSV files of the folder."""
+    source = {
+        "kind": "reference",
+        "files": {"path": "*.csv"},
+        "columns": {"id": {"type": "string"}},
+        "unique_key": ["id"],
+    }
+    project = Project.model_validate({"project": "shop", "sources": {"orders": source}})
+    made = assemble(project, Environment(state=folder / "state", data=folder), FixedClock(NOW))
+    made.builders["spark"] = lambda _: spark
+    return made
 
 
 def ingest_at_the_same_time(context, ends, *, unguarded=False):
@@ -71,15 +91,11 @@ def _wait_for_one(children, codes):
 def _ingest(told, point, gate):
     from batch_layer.ingestion import ingest
     from lambda_core import fail_points
-    from lambda_core.bootstrap import assemble
-    from lambda_core.clock import FixedClock
-    from lambda_core.config.environment import Environment
-    from lambda_core.config.project import Project
 
     code = 1
     try:
         environment = Environment(state=Path(told["state"]), data=Path(told["data"]))
-        context = assemble(Project.model_validate(told["project"]), environment, FixedClock(1_700_000_000_000))
+        context = assemble(Project.model_validate(told["project"]), environment, FixedClock(NOW))
         context.builders["spark"] = lambda _: _attached(told["port"], told["token"])
         assert context.tables
         if told["unguarded"]:

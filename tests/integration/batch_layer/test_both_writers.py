@@ -10,30 +10,16 @@ from delta.tables import DeltaTable
 
 from batch_layer.ingestion import ingest
 from batch_layer.ingestion.known import Known
-from lambda_core.bootstrap import assemble
-from lambda_core.clock import FixedClock
-from lambda_core.config.environment import Environment
-from lambda_core.config.project import Project
 from lambda_core.repositories.raw_log import RawLog, log_rows
 from lambda_core.repositories.table_files import TableFile
 from lambda_core.repositories.tables import Commit
 from lambda_core.schemas.tables import RAW_SCHEMA
-
-NOW = 1_700_000_000_000
+from tests.integration.batch_layer.ingesting import NOW, one_source
 
 
 @pytest.fixture
 def context(spark, tmp_path: Path):
-    source = {
-        "kind": "reference",
-        "files": {"path": "*.csv"},
-        "columns": {"id": {"type": "string"}},
-        "unique_key": ["id"],
-    }
-    project = Project.model_validate({"project": "shop", "sources": {"orders": source}})
-    made = assemble(project, Environment(state=tmp_path / "state", data=tmp_path), FixedClock(NOW))
-    made.builders["spark"] = lambda _: spark
-    return made
+    return one_source(spark, tmp_path)
 
 
 def put(context, number):

@@ -10,11 +10,7 @@ from pathlib import Path
 import pytest
 
 from batch_layer.ingestion import ingest
-from lambda_core.bootstrap import assemble
-from lambda_core.clock import FixedClock
-from lambda_core.config.environment import Environment
-from lambda_core.config.project import Project
-from tests.integration.batch_layer.ingesting import ingest_at_the_same_time
+from tests.integration.batch_layer.ingesting import ingest_at_the_same_time, one_source
 
 KILLED = -signal.SIGKILL
 FILES, LINES = 3, 40
@@ -33,15 +29,7 @@ ENDS = [
 @pytest.fixture
 def context(spark, tmp_path: Path):
     """Three files of one source."""
-    source = {
-        "kind": "reference",
-        "files": {"path": "*.csv"},
-        "columns": {"id": {"type": "string"}},
-        "unique_key": ["id"],
-    }
-    project = Project.model_validate({"project": "shop", "sources": {"orders": source}})
-    made = assemble(project, Environment(state=tmp_path / "state", data=tmp_path), FixedClock(1_700_000_000_000))
-    made.builders["spark"] = lambda _: spark
+    made = one_source(spark, tmp_path)
     for file in range(FILES):
         lines = "".join(f"{file}-{line}\n" for line in range(LINES))
         (tmp_path / f"{file}.csv").write_text(f"id\n{lines}")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from batch_layer.ingestion import ingest
+from batch_layer.ingestion import adding, ingest
 from lambda_core.bootstrap import assemble
 from lambda_core.clock import FixedClock
 from lambda_core.config.environment import Environment
@@ -175,6 +175,20 @@ def test_what_the_newest_commit_does_not_tell_is_looked_up(context, monkeypatch)
 
     assert [batch.rows for batch in report.batches] == [2, 1, 1]
     assert [row["offset"] for row in raw(run)] == [0, 1, 2, 3]
+
+
+def test_several_files_are_written_once_and_committed_one_by_one(context, monkeypatch):
+    run, asked = context(shop()), []
+    for name in ("a", "b", "c"):
+        put(run, f"{name}.csv", b"id\n1%s\n\n2%s\n\n" % (name.encode(), name.encode()))
+    write = adding.write_files
+    monkeypatch.setattr(adding, "write_files", lambda *given: asked.append(len(given[-1])) or write(*given))
+
+    ingest(run)
+
+    assert asked == [3]
+    assert run.tables.version("raw_orders") == 2
+    assert [row["offset"] for row in raw(run)] == [0, 2, 3, 5, 6, 8]
 
 
 def test_a_missing_file_says_where_it_was_expected_and_what_to_do(context):

@@ -62,6 +62,11 @@ exec "$SUBMIT" \
     --conf spark.hadoop.parquet.dictionary.page.size=65536 \
     --conf spark.sql.parquet.compression.codec=zstd \
     --conf spark.python.sql.dataFrameDebugging.enabled=false \
+    --conf spark.sql.execution.arrow.maxBytesPerBatch=2147483647 \
+    --conf spark.sql.execution.arrow.maxRecordsPerBatch=1000 \
+    --conf spark.executorEnv.ARROW_DEFAULT_MEMORY_POOL=system \
+    --conf spark.executorEnv.MALLOC_MMAP_THRESHOLD_=1073741824 \
+    --conf spark.executorEnv.MALLOC_TRIM_THRESHOLD_=268435456 \
     --conf spark.hadoop.fs.AbstractFileSystem.file.impl=org.apache.hadoop.fs.local.RawLocalFs \
     --conf "spark.driver.extraJavaOptions=-Duser.timezone=UTC -Djdk.lang.Process.launchMechanism=VFORK" \
     --conf "spark.executor.extraJavaOptions=-Duser.timezone=UTC" \

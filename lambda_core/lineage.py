@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pyspark.sql import DataFrame
+    from pyspark.sql.types import StructType
 
     from lambda_core.repositories.table_files import TableFile
     from lambda_core.repositories.tables import Commit, TableRepository, Transaction
@@ -47,9 +48,9 @@ class TracedTables:
         self.lineage.written[name] = self._tables.append(name, frame, transaction, note)
         return self.lineage.written[name]
 
-    def path(self, name: str) -> Path:
-        """Return the folder of a table."""
-        return self._tables.path(name)
+    def folder(self, name: str) -> Path:
+        """Return the folder of a table, for files that become part of it by a commit."""
+        return self._tables.folder(name)
 
     def append_files(self, name: str, files: Sequence[TableFile], schema: str, transaction: Transaction) -> int:
         """Add files that lie in the table's folder; note the version."""
@@ -59,6 +60,11 @@ class TracedTables:
     def replace(self, name: str, frame: DataFrame, where: str | None = None, note: str | None = None) -> int:
         """Make the frame's rows the table's only ones, or its only ones of a condition; note the version."""
         self.lineage.written[name] = self._tables.replace(name, frame, where, note)
+        return self.lineage.written[name]
+
+    def replace_files(self, name: str, files: Sequence[TableFile], schema: StructType, note: str | None = None) -> int:
+        """Make files that lie in the table's folder its only ones; note the version."""
+        self.lineage.written[name] = self._tables.replace_files(name, files, schema, note)
         return self.lineage.written[name]
 
     def commit(self, name: str, version: int) -> Commit:

@@ -93,7 +93,7 @@ def _write(
             wanted[identity] = Wanted(batch.records, begin, _made(context, batch, identity))
             begin += batch.records.end
     schema = to_arrow_schema(cast("StructType", StructType.fromDDL(RAW_SCHEMA)))
-    files = write_files(context.spark, context.tables.path(raw(source)), schema, wanted)
+    files = write_files(context.spark, context.tables.folder(raw(source)), schema, wanted)
     return {identity: (one.begin, files[identity]) for identity, one in wanted.items()}
 
 

@@ -14,6 +14,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
 
 Array = np.ndarray
 _WIDEST = 2**62
+_UINT16 = 1 << 16
+_SLAB = 1 << 15
+"""So many events, or askers, are worked on at once."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +52,7 @@ class Events:
 
     def sorted(self) -> Events:
         """Return the events by entity, event time, partition and offset."""
-        order = np.lexsort((self.event_time_ms, self.entity))
+        order = _order(self.entity, self.event_time_ms)
         entity, time = self.entity[order], self.event_time_ms[order]
         same = np.flatnonzero((entity[1:] == entity[:-1]) & (time[1:] == time[:-1]))
         tied = np.unique(np.r_[same, same + 1])  # few: their positions alone are looked at
@@ -56,7 +60,7 @@ class Events:
         order[tied] = own[np.lexsort((self.offset[own], self.partition[own], time[tied], entity[tied]))]
         return self.at(order)
 
-    def at(self, places: Array) -> Events:
+    def at(self, places: Array | slice) -> Events:
         """Return the events at these places, in their order."""
         return Events(
             entity=self.entity[places],
@@ -75,16 +79,33 @@ class Askers:
     entity: Array
     t_ms: Array
 
+    def at(self, places: Array | slice) -> Askers:
+        """Return the askers at these places, in their order."""
+        return Askers(self.entity[places], self.t_ms[places])
+
 
 def windowed(group: FeatureGroup, events: Events, askers: Askers) -> dict[str, Column]:
     """Return every feature of the group for every asker, by feature name."""
-    events, order = events.sorted(), np.lexsort((askers.t_ms, askers.entity))
-    askers = Askers(askers.entity[order], askers.t_ms[order])
+    order = _order(askers.entity, askers.t_ms)
+    events, askers = events.sorted(), askers.at(order)
+    slabs = [
+        _answered(group, events.at(own), askers.at(asking)) for own, asking in _slabs(events.entity, askers.entity)
+    ]
+    return {
+        feature.name: Column(
+            _given(order, [slab[feature.name].values for slab in slabs]),
+            _given(order, [slab[feature.name].present for slab in slabs]),
+        )
+        for feature in group.features
+    }
+
+
+def _answered(group: FeatureGroup, events: Events, askers: Askers) -> dict[str, Column]:
+    """Return every feature of askers, given the events of their entities, both in their order."""
     ranges = _Ranges(events, max((int(side[-1]) for side in (events.entity, askers.entity) if len(side)), default=0))
-    given, features = np.argsort(order, kind="stable"), dict[str, Column]()
-    states: dict[int, States]
+    features = dict[str, Column]()
     for window in dict.fromkeys(feature.window for feature in group.features):
-        cover, states = ranges.cover(askers, window), {}
+        cover, states = ranges.cover(askers, window), dict[int, States]()
         for feature in group.features:
             if feature.window == window:
                 slot = group.slots[feature.slot]
@@ -92,10 +113,39 @@ def windowed(group: FeatureGroup, events: Events, askers: Askers) -> dict[str, C
                 if feature.slot not in states:
                     states[feature.slot] = reduced(slot.aggregation, column, cover)
                 features[feature.name] = finished(feature.answer, states[feature.slot], askers.t_ms)
-    return {
-        feature.name: Column(features[feature.name].values[given], features[feature.name].present[given])
-        for feature in group.features
-    }
+    return features
+
+
+def _order(entity: Array, moment_ms: Array) -> Array:
+    """Return the places in the order of (entity, moment), equal ones in any order.
+
+    By one number each, which numpy sorts several times as fast as two, where 64 bits hold it.
+    """
+    if not len(entity):
+        return np.empty(0, dtype=np.int64)
+    first = int(moment_ms.min())
+    steps = int(moment_ms.max()) - first + 1
+    if steps * (int(entity.max()) + 2) >= _WIDEST:
+        return np.lexsort((moment_ms, entity))
+    return np.argsort(entity * steps + (moment_ms - first))
+
+
+def _slabs(events: Array, askers: Array) -> list[tuple[slice, slice]]:
+    """Return the places of events and askers, given their entities in order, cut between entities.
+
+    What is worked out for a slab lies in a core's cache; one entity alone may be more.
+    """
+    cuts = np.unique(np.r_[events[_SLAB::_SLAB], askers[_SLAB::_SLAB]])
+    bounds = [np.r_[0, np.searchsorted(side, cuts), len(side)] for side in (events, askers)]
+    return [(slice(*own), slice(*asking)) for own, asking in zip(*map(pairwise, bounds), strict=True)]
+
+
+def _given(order: Array, parts: list[Array]) -> Array:
+    """Return values that are in order at the places that were given."""
+    values = np.concatenate(parts)
+    given = np.empty_like(values)
+    given[order] = values
+    return given
 
 
 class _Ranges:
@@ -121,7 +171,8 @@ class _Ranges:
         if self._events.known_ms is not None:
             asker, node = self._known(asker, node, askers.t_ms)
             events = np.bincount(asker, self._leaves(node), len(askers.t_ms)).astype(np.int64)
-        order = np.argsort(asker, kind="stable")
+        # Numbers of 16 bits are sorted by their digits, which takes a tenth of the time.
+        order = np.argsort(asker.astype(np.uint16) if len(askers.t_ms) <= _UINT16 else asker, kind="stable")
         return Cover(len(askers.t_ms), self._size, asker[order], node[order], self._events.event_time_ms, events)
 
     def _leaves(self, node: Array) -> Array:

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 from pyspark.sql import functions as F  # noqa: N812 - as Spark's own documentation names it
 
+from batch_layer.preparation.asking import PLACE, asking_rows
 from batch_layer.preparation.covers import Column
 from batch_layer.preparation.kernel import Askers, Events, windowed
-from batch_layer.preparation.training_rows import PLACE, asking_rows, counted_events, group_rows
-from batch_layer.preparation.windowing import reach_ms
+from batch_layer.preparation.routing import reach_ms
+from batch_layer.preparation.training_rows import counted_events, group_rows
 
 if TYPE_CHECKING:
     from pyspark.sql import Column as SqlColumn

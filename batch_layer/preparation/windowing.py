@@ -1,39 +1,43 @@
 """The windowed features of asking rows, in parallel: events and askers are brought together, the kernel does the rest.
 
-1. Event time is cut into chunks of at least twice the longest window. An asker belongs to the chunk of its t; an event
-   to every chunk in which a window may see it: two at most.
-2. Events and askers meet by (chunk, bucket of entities) in one call of the kernel. So its memory depends on what two
-   chunks hold, not on how long the history is, and one entity with most of the rows is still spread over its chunks.
-   A window of all of history makes one chunk of it all: then it is the buckets alone that bound the memory.
-3. Askers carry all of their columns with them: each is moved once a group, and nothing is joined afterwards.
+1. Rows of both sides are sent to the call of the kernel where they meet (`routing`), as packets of Arrow's columns
+   (`packets`): nowhere are there rows of Spark's.
+2. Askers carry all of their columns with them: each is moved once a group, and nothing is joined afterwards.
+3. What becomes of them then happens in the worker that answered them (`Kept`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from pyspark.sql import functions as F  # noqa: N812 - as Spark's own documentation names it
-from pyspark.sql import types as T  # noqa: N812
+from pyspark.sql import types as T  # noqa: N812 - as Spark's own documentation names it
+from pyspark.sql.pandas.types import to_arrow_schema
 
 from batch_layer.preparation.covers import Column
 from batch_layer.preparation.kernel import Askers, Events
+from batch_layer.preparation.packets import ASKERS, EVENTS, PACKET, calls, meeting, packed, packets_of
+from batch_layer.preparation.routing import (
+    buckets_of,
+    integers,
+    key_columns,
+    key_texts,
+    place_of_askers,
+    place_of_events,
+)
 from lambda_core.features.aggregations import Number
 from lambda_core.features.definition import Feature, FeatureGroup
-from lambda_core.features.windows import DAY_MS
 
 if TYPE_CHECKING:
-    from pyspark.sql import DataFrame, GroupedData
+    from pyspark.sql import DataFrame
 
 Answer = Callable[[FeatureGroup, Events, Askers], dict[str, Column]]
 """What answers for all askers of a chunk and bucket: the kernel, or a check around it."""
 
-_SHORTEST_CHUNK_MS = 30 * DAY_MS
-_CALL = "_call"
-"""The number of the call of the kernel that a row belongs to."""
 _TYPES = {
     "integer": ("bigint", pa.int64()),
     "float": ("double", pa.float64()),
@@ -41,57 +45,109 @@ _TYPES = {
 }
 
 
+@dataclass(frozen=True)
+class Asked:
+    """Askers on their way to a group's calls: packets, and what is in them."""
+
+    packets: DataFrame
+    schema: T.StructType
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What becomes of answered askers in the worker that answered them.
+
+    Attributes:
+        schema: of the rows that leave the worker.
+        of: makes them of one table a call.
+    """
+
+    schema: T.StructType | str
+    of: Callable[[Iterator[pa.Table]], Iterator[pa.RecordBatch]]
+
+
 def windowed_frame(
     group: FeatureGroup, askers: DataFrame, events: DataFrame, answer: Answer, *, by_append: bool
 ) -> DataFrame:
-    """Return one row an asker: its columns, and the group's features; those of no event where it has no such entity.
+    """Return one row an asker: its columns, and the group's features, as `answered` says."""
+    asked = asked_of(group, askers)
+    kept = Kept(answered_schema(group, asked.schema), as_rows)
+    return answered(group, asked, events, answer, kept, by_append=by_append)
+
+
+def asked_of(group: FeatureGroup, askers: DataFrame) -> Asked:
+    """Return askers on their way to a group's calls.
+
+    Args:
+        group: whose features are to be answered.
+        askers: one row an asker, of any columns, among them t_ms and those that `key_columns` names.
+    """
+    return Asked(packed(askers, ASKERS, place_of_askers(group, buckets_of(askers.sparkSession))), askers.schema)
+
+
+def answered(
+    group: FeatureGroup, asked: Asked, events: DataFrame, answer: Answer, kept: Kept, *, by_append: bool
+) -> DataFrame:
+    """Return what is kept of the askers: their columns, and the group's features; those of no event where there is no entity.
 
     Args:
         group: whose features are answered.
-        askers: one row an asker, of any columns, among them partition, offset, t_ms, and the texts of its entity's key
-            in the columns that `key_texts` names (a null: it has no such entity).
+        asked: the askers.
         events: one row an event that counts: the source's columns, event_time_ms, partition, offset, append_time_ms.
         answer: the kernel (`kernel.windowed`), or a check around it.
+        kept: what becomes of the rows.
         by_append: whether an event is known only once it was appended.
     """
-    carried, keys = askers.schema, list(key_texts(group))
-    names, arrow = [feature.name for feature in group.features], [_types(feature)[1] for feature in group.features]
+    seen = _seen_events(group, events, by_append=by_append)
+    schemas = to_arrow_schema(seen.schema), to_arrow_schema(asked.schema)
+
+    def work(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        both = calls(batches, schemas)
+        return kept.of(_answered(group, answer, own, asking) for own, asking in both if len(asking))
+
+    met = meeting(packed(seen, EVENTS, place_of_events(group, buckets_of(events.sparkSession))), asked.packets)
+    return met.mapInArrow(work, kept.schema)
+
+
+def answered_schema(group: FeatureGroup, schema: T.StructType) -> T.StructType:
+    """Return the schema of askers with a group's features."""
     found = ", ".join(f"`{feature.name}` {_types(feature)[0]}" for feature in group.features)
-    schema = T.StructType([*carried.fields, *cast("T.StructType", T.StructType.fromDDL(found)).fields])
-    seen = _seen(group)
-
-    def answered(event_rows: pa.Table, asking_rows: pa.Table) -> pa.Table:
-        entities = _numbered(event_rows.select(keys), asking_rows.select(keys))
-        columns = {sees: _column(event_rows, place, number) for place, (sees, number) in enumerate(seen.items())}
-        history = Events(
-            entity=entities[: len(event_rows)],
-            event_time_ms=_numbers(event_rows, "event_time_ms"),
-            partition=_numbers(event_rows, "partition"),
-            offset=_numbers(event_rows, "offset"),
-            columns=columns,
-            known_ms=_numbers(event_rows, "append_time_ms") if by_append else None,
-        )
-        found = answer(group, history, Askers(entities[len(event_rows) :], _numbers(asking_rows, "t_ms")))
-        values = [_arrow(found[name], kind) for name, kind in zip(names, arrow, strict=True)]
-        own = asking_rows.select(carried.names)
-        return pa.Table.from_arrays([*own.columns, *values], names=[*carried.names, *names])
-
-    position = ["event_time_ms", "partition", "offset", *(["append_time_ms"] if by_append else [])]
-    placed_events, placed_askers = _placed(group, events, position, askers)
-    return placed_events.cogroup(placed_askers).applyInArrow(answered, schema)
+    return T.StructType([*schema.fields, *cast("T.StructType", T.StructType.fromDDL(found)).fields])
 
 
-def key_texts(group: FeatureGroup) -> dict[str, str]:
-    """Return the columns in which askers and events meet: name -> the key column whose text it is.
-
-    Texts are equal where canonical keys are, and cost nothing to make.
-    """
-    return {f"_{group.entity}_{place}": column for place, column in enumerate(group.key_columns)}
+def as_rows(tables: Iterator[pa.Table]) -> Iterator[pa.RecordBatch]:
+    """Yield the rows as they are."""
+    for table in tables:
+        yield from table.to_batches()
 
 
-def reach_ms(group: FeatureGroup) -> int:
-    """Return how long before t an event may lie and still be in some window, in milliseconds."""
-    return max(feature.window.length_ms + feature.window.hop_ms for feature in group.features)
+def as_table(batch: pa.RecordBatch) -> pa.Table:
+    """Return a batch's rows as a table."""
+    return pa.Table.from_batches([batch])
+
+
+def asking_next(group: FeatureGroup, askers: DataFrame) -> Kept:
+    """Return what sends answered askers on to another group's calls."""
+    place = place_of_askers(group, buckets_of(askers.sparkSession))
+    return Kept(PACKET, lambda tables: packets_of(tables, ASKERS, place))
+
+
+def _answered(group: FeatureGroup, answer: Answer, events: pa.Table, askers: pa.Table) -> pa.Table:
+    """Return the askers of a call with the group's features behind their columns."""
+    keys = list(key_texts(group))
+    entities = _numbered(events.select(keys), askers.select(keys))
+    history = Events(
+        entity=entities[: len(events)],
+        event_time_ms=integers(events, "event_time_ms"),
+        partition=integers(events, "partition"),
+        offset=integers(events, "offset"),
+        columns={sees: _column(events, place, number) for place, (sees, number) in enumerate(_seen(group).items())},
+        known_ms=integers(events, "append_time_ms") if "append_time_ms" in events.column_names else None,
+    )
+    found = answer(group, history, Askers(entities[len(events) :], integers(askers, "t_ms")))
+    for feature in group.features:
+        askers = askers.append_column(feature.name, _arrow(found[feature.name], _types(feature)[1]))
+    return askers
 
 
 def _types(feature: Feature) -> tuple[str, pa.DataType]:
@@ -105,37 +161,15 @@ def _seen(group: FeatureGroup) -> dict[str, Number]:
     return {slot.sees: slot.aggregation.number for slot in group.slots if slot.sees is not None}
 
 
-def _placed(
-    group: FeatureGroup, events: DataFrame, position: list[str], askers: DataFrame
-) -> tuple[GroupedData, GroupedData]:
-    """Return both sides grouped by (chunk, bucket), as one number: Spark sorts by it without comparing rows."""
-    reach = reach_ms(group)
-    chunk = max(2 * reach, _SHORTEST_CHUNK_MS)
-    buckets = 2 * int(events.sparkSession.conf.get("spark.sql.shuffle.partitions", "4") or 4)
-    keys = key_texts(group)
-    has_entity = " and ".join(f"`{column}` is not null" for column in keys)
-    seen = events.select(
-        *(F.col(column).cast("string").alias(name) for name, column in keys.items()),
-        *(F.col(name) for name in position),
-        *(
-            F.expr(_value_sql(sees, number)).alias(f"value_{place}")
-            for place, (sees, number) in enumerate(_seen(group).items())
-        ),
-    ).where(has_entity)
-    first, last = _step("event_time_ms", chunk), _step(f"(event_time_ms + {reach}L)", chunk)
-    drawn = f"xxhash64({', '.join(f'`{name}`' for name in keys)})"
-    call = F.expr(f"_chunk * {buckets} + pmod({drawn}, {buckets})").alias(_CALL)
-    spread = seen.withColumn("_chunk", F.explode(F.expr(f"sequence({first}, {last})"))).withColumn(_CALL, call)
-    # Those without an entity would all be in one call by the hash of nothing.
-    asked = F.expr(
-        f"{_step('t_ms', chunk)} * {buckets} + pmod(if({has_entity}, {drawn}, xxhash64(`offset`)), {buckets})"
+def _seen_events(group: FeatureGroup, events: DataFrame, *, by_append: bool) -> DataFrame:
+    """Return what the kernel is told of each event that has an entity."""
+    position = ["event_time_ms", "partition", "offset", *(["append_time_ms"] if by_append else [])]
+    values = (
+        f"{_value_sql(sees, number)} as value_{place}" for place, (sees, number) in enumerate(_seen(group).items())
     )
-    return spread.drop("_chunk").groupBy(_CALL), askers.withColumn(_CALL, asked).groupBy(_CALL)
-
-
-def _step(moment: str, step_ms: int) -> str:
-    """Return the Spark SQL of the number of the step that the moment lies in."""
-    return f"(({moment} - pmod({moment}, {step_ms}L)) div {step_ms}L)"
+    has_entity = " and ".join(f"`{column}` is not null" for column in group.key_columns)
+    keys = (f"{expression} as `{name}`" for name, expression in key_columns(group).items())
+    return events.where(has_entity).selectExpr(*keys, *(f"`{name}`" for name in position), *values)
 
 
 def _value_sql(sees: str, number: Number) -> str:
@@ -159,11 +193,6 @@ def _codes(*columns: pa.ChunkedArray) -> np.ndarray:
     # A chunk each has its own dictionary, unless they are one.
     codes: np.ndarray = pc.dictionary_encode(values).combine_chunks().indices.fill_null(-1).to_numpy().astype(np.int64)
     return codes
-
-
-def _numbers(rows: pa.Table, name: str) -> np.ndarray:
-    numbers: np.ndarray = rows.column(name).to_numpy().astype(np.int64)
-    return numbers
 
 
 def _column(rows: pa.Table, place: int, number: Number) -> Column:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
 
+    from deltalake import DeltaTable, Schema
     from deltalake.transaction import AddAction, CommitProperties
 
 PRUNED_BY = ("t_ms", "event_time_ms", "append_time_ms", "partition", "offset", "hop_ms", "tile_start_ms")
@@ -40,27 +41,72 @@ class TableFile:
     greatest: Mapping[str, int]
 
 
+@dataclass(frozen=True)
+class Entry:
+    """What a commit's entry in the table's log says beside its files.
+
+    Attributes:
+        transaction: whose rows these are, and the number that no further commit of that application may have.
+        note: what is to be known of the version without reading the table.
+    """
+
+    transaction: tuple[str, int] | None = None
+    note: str | None = None
+
+    def properties(self) -> CommitProperties:
+        """Return it as the library takes it."""
+        from deltalake import Transaction
+        from deltalake.transaction import CommitProperties
+
+        return CommitProperties(
+            custom_metadata=None if self.note is None else {"userMetadata": self.note},
+            app_transactions=None if self.transaction is None else [Transaction(*self.transaction)],
+        )
+
+
 def add_files(folder: Path, files: Iterable[TableFile], transaction: tuple[str, int]) -> None:
     """Commit files to a table, unless it has a commit of the transaction's application with its number, or a greater one."""
     from deltalake import DeltaTable
-    from deltalake.transaction import PostCommitHookProperties
 
     table, (application, number) = DeltaTable(folder), transaction
     last = table.transaction_version(application)
     if last is None or last < number:
-        table.create_write_transaction(
-            [_action(folder, file) for file in files],
-            "append",
-            table.schema(),
-            commit_properties=_properties(transaction),
-            post_commithook_properties=PostCommitHookProperties(create_checkpoint=False),
-        )
-        if (table.version() + 1) % _CHECKPOINT_EVERY == 0:  # it stays at the version that it was loaded at
-            DeltaTable(folder).create_checkpoint()
+        _commit(table, folder, files, "append", table.schema(), Entry(transaction))
+
+
+def replace_with_files(folder: Path, files: Iterable[TableFile], schema: str, entry: Entry) -> None:
+    """Commit files as the only ones of a table.
+
+    Args:
+        folder: the table's.
+        files: its rows.
+        schema: its columns from this version on, as Delta's protocol has them.
+        entry: what else the commit says.
+    """
+    from deltalake import DeltaTable, Schema
+
+    _commit(DeltaTable(folder), folder, files, "overwrite", Schema.from_json(schema), entry)
+
+
+def _commit(
+    table: DeltaTable, folder: Path, files: Iterable[TableFile], mode: str, schema: Schema, entry: Entry
+) -> None:
+    from deltalake import DeltaTable
+    from deltalake.transaction import PostCommitHookProperties
+
+    table.create_write_transaction(
+        [_action(folder, file) for file in files],
+        mode,
+        schema,
+        commit_properties=entry.properties(),
+        post_commithook_properties=PostCommitHookProperties(create_checkpoint=False),
+    )
+    if (table.version() + 1) % _CHECKPOINT_EVERY == 0:  # it stays at the version that it was loaded at
+        DeltaTable(folder).create_checkpoint()
 
 
 def create_with_files(
-    folder: Path, files: Iterable[TableFile], schema: str, settings: Mapping[str, str], transaction: tuple[str, int]
+    folder: Path, files: Iterable[TableFile], schema: str, settings: Mapping[str, str], entry: Entry
 ) -> None:
     """Commit files as the first version of a table.
 
@@ -69,7 +115,7 @@ def create_with_files(
         files: its rows.
         schema: its columns, as Delta's protocol has them: the JSON of Spark's own schema.
         settings: its settings, by Delta's names.
-        transaction: whose rows these are.
+        entry: what else the commit says.
     """
     from deltalake import Schema
     from deltalake.transaction import create_table_with_add_actions
@@ -79,7 +125,7 @@ def create_with_files(
         Schema.from_json(schema),
         [_action(folder, file) for file in files],
         configuration=settings,
-        commit_properties=_properties(transaction),
+        commit_properties=entry.properties(),
     )
 
 
@@ -102,10 +148,3 @@ def _action(folder: Path, file: TableFile) -> AddAction:
         data_change=True,
         stats=orjson.dumps(stats).decode(),
     )
-
-
-def _properties(transaction: tuple[str, int]) -> CommitProperties:
-    from deltalake import Transaction
-    from deltalake.transaction import CommitProperties
-
-    return CommitProperties(app_transactions=[Transaction(*transaction)])

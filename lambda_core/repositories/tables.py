@@ -10,12 +10,13 @@ import orjson
 from filelock import FileLock
 
 from lambda_core.errors import SchemaError
-from lambda_core.repositories.table_files import PRUNED_BY, add_files, create_with_files
+from lambda_core.repositories.table_files import PRUNED_BY, Entry, add_files, create_with_files, replace_with_files
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from pyspark.sql import DataFrame, DataFrameWriter, SparkSession
+    from pyspark.sql.types import StructType
 
     from lambda_core.repositories.state_folder import StateFolder
     from lambda_core.repositories.table_files import TableFile
@@ -58,8 +59,8 @@ class TableRepository(Protocol):
         """Add the frame's rows, at most once a transaction; return the table's version."""
         ...
 
-    def path(self, name: str) -> Path:
-        """Return the folder of a table, where files may be written that `append_files` adds."""
+    def folder(self, name: str) -> Path:
+        """Return the folder of a table, made where there is none: for files that become part of it by a commit."""
         ...
 
     def append_files(self, name: str, files: Sequence[TableFile], schema: str, transaction: Transaction) -> int:
@@ -68,6 +69,10 @@ class TableRepository(Protocol):
 
     def replace(self, name: str, frame: DataFrame, where: str | None = None, note: str | None = None) -> int:
         """Make the frame's rows the table's only ones, or its only ones of a condition; return the table's version."""
+        ...
+
+    def replace_files(self, name: str, files: Sequence[TableFile], schema: StructType, note: str | None = None) -> int:
+        """Make files that lie in the table's folder its only ones; return the table's version."""
         ...
 
     def commit(self, name: str, version: int) -> Commit:
@@ -96,9 +101,16 @@ class DeltaTables:
         self._folder = folder
         self._state = state
 
-    def path(self, name: str) -> Path:
-        """Return the folder of a table."""
-        return self._folder / name
+    def folder(self, name: str) -> Path:
+        """Return the folder of a table, made where there is none: for files that become part of it by a commit.
+
+        Raises:
+            ConfigError: when the state folder holds another project's tables.
+        """
+        self._claim()
+        path = self._path(name)
+        path.mkdir(parents=True, exist_ok=True)
+        return path
 
     def lock(self, name: str) -> FileLock:
         """Return the lock that a commit to the table must hold.
@@ -106,10 +118,16 @@ class DeltaTables:
         Raises:
             ConfigError: when the folder holds another project's tables.
         """
-        if self._state is not None:
-            self._state.claim()
+        self._claim()
         self._folder.mkdir(parents=True, exist_ok=True)
         return FileLock(self._folder / f".{name}.lock")
+
+    def _claim(self) -> None:
+        if self._state is not None:
+            self._state.claim()
+
+    def _path(self, name: str) -> Path:
+        return self._folder / name
 
     def exists(self, name: str) -> bool:
         """Tell whether the table was ever written; the folder of its first commit, still under way, is not enough."""
@@ -126,7 +144,7 @@ class DeltaTables:
         reader = self._spark.read.format("delta")
         if version is not None:
             reader = reader.option("versionAsOf", version)
-        return reader.load(str(self.path(name)))
+        return reader.load(str(self._path(name)))
 
     def append(
         self, name: str, frame: DataFrame, transaction: Transaction | None = None, note: str | None = None
@@ -144,7 +162,7 @@ class DeltaTables:
             if transaction is not None:
                 application, number = transaction
                 writer = writer.option("txnAppId", application).option("txnVersion", number)
-            writer.save(str(self.path(name)))
+            writer.save(str(self._path(name)))
             return self.version(name)
 
     def append_files(self, name: str, files: Sequence[TableFile], schema: str, transaction: Transaction) -> int:
@@ -158,13 +176,13 @@ class DeltaTables:
         """
         from pyspark.sql.types import StructType
 
-        folder = self.path(name)
+        folder = self._path(name)
         with self.lock(name):
             if self.exists(name):
                 add_files(folder, files, transaction)
             else:
                 columns = cast("StructType", StructType.fromDDL(schema))
-                create_with_files(folder, files, columns.json(), _skipping(columns.names), transaction)
+                create_with_files(folder, files, columns.json(), _skipping(columns.names), Entry(transaction))
             return self.version(name)
 
     def replace(self, name: str, frame: DataFrame, where: str | None = None, note: str | None = None) -> int:
@@ -182,7 +200,24 @@ class DeltaTables:
                 writer = writer.option("overwriteSchema", "true")
             else:
                 writer = writer.option("replaceWhere", where)
-            writer.save(str(self.path(name)))
+            writer.save(str(self._path(name)))
+            return self.version(name)
+
+    def replace_files(self, name: str, files: Sequence[TableFile], schema: StructType, note: str | None = None) -> int:
+        """Make files that lie in the table's folder its only ones; return the table's version.
+
+        Args:
+            name: the table.
+            files: the files; their columns are the schema's.
+            schema: the columns of this version, which need not be those of the one before.
+            note: what is to be known of this version without reading the table.
+        """
+        folder, entry = self._path(name), Entry(note=note)
+        with self.lock(name):
+            if self.exists(name):
+                replace_with_files(folder, files, schema.json(), entry)
+            else:
+                create_with_files(folder, files, schema.json(), _skipping(schema.names), entry)
             return self.version(name)
 
     def _writer(self, name: str, frame: DataFrame, note: str | None) -> DataFrameWriter:
@@ -219,7 +254,7 @@ class DeltaTables:
         return self._log(name).glob(_COMMIT)
 
     def _log(self, name: str) -> Path:
-        return self.path(name) / "_delta_log"
+        return self._path(name) / "_delta_log"
 
 
 def _skipping(columns: Sequence[str]) -> dict[str, str]:

@@ -45,6 +45,10 @@ SMALL = {
     "spark.sql.files.openCostInBytes": "262144",
     # A run has hundreds of small queries of its own and of Delta's; code of all of them is to stay compiled.
     "spark.sql.codegen.cache.maxEntries": "2000",
+    # Each byte of a shuffle is hashed to notice a task that writes other rows when it is done again, as it is where a
+    # machine of a cluster is lost.
+    "spark.sql.shuffle.orderIndependentChecksum.enabled": "false",
+    "spark.sql.shuffle.orderIndependentChecksum.enableFullRetryOnMismatch": "false",
     # What is kept for a few passes is not worth being compressed.
     "spark.sql.inMemoryColumnarStorage.compressed": "false",
     # Else every function of a column tells the JVM the line of Python that called it: a dozen round trips in place of
@@ -53,6 +57,17 @@ SMALL = {
     # A checkpoint's files without a file of checksums beside each: to write one starts a process (`chmod`).
     "spark.hadoop.fs.AbstractFileSystem.file.impl": "org.apache.hadoop.fs.local.RawLocalFs",
 }
+WORKERS = {
+    # What a Python worker has freed it takes again for the next rows. By the defaults of Arrow and of the C library it
+    # goes back to the system, and every page of it has to be cleared anew: several times the work of the columns' own.
+    "spark.executorEnv.ARROW_DEFAULT_MEMORY_POOL": "system",
+    "spark.executorEnv.MALLOC_MMAP_THRESHOLD_": str(1 << 30),
+    "spark.executorEnv.MALLOC_TRIM_THRESHOLD_": str(1 << 28),
+    # To learn how many bytes a batch has, Spark asks every column behind every row, which costs more than to write them.
+    "spark.sql.execution.arrow.maxBytesPerBatch": str(2**31 - 1),
+    "spark.sql.execution.arrow.maxRecordsPerBatch": "1000",
+}
+"""How rows reach Python workers, and what these do with memory."""
 JVM = (
     # The code that Spark generates for a wide table is longer than what HotSpot compiles unless it is told to.
     "-XX:-DontCompileHugeMethods",
@@ -129,6 +144,7 @@ def _local_settings(environment: Environment, *, streaming: bool) -> dict[str, s
         **DELTA,
         **FILES,
         **SMALL,
+        **WORKERS,
         **_LOOPBACK,
         "spark.master": settings.streaming_master if streaming else settings.master,
         "spark.driver.extraClassPath": ":".join(str(jar) for jar in jars()),

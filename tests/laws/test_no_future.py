@@ -153,9 +153,11 @@ def assert_equal(row, answer):
 
 @pytest.mark.parametrize("by_append", [False, True])
 @settings(max_examples=60, deadline=None)
-@given(events=histories(), asked=ASKED)
-def test_a_row_equals_the_aggregations_over_exactly_the_events_before_t_known_by_then(events, asked, by_append):
-    found = rows(events, asked, by_append=by_append)
+@given(events=histories(), asked=ASKED, slab=st.sampled_from([1, 5, 1 << 15]))
+def test_a_row_equals_the_aggregations_over_exactly_the_events_before_t_known_by_then(events, asked, slab, by_append):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(kernel, "_SLAB", slab)
+        found = rows(events, asked, by_append=by_append)
 
     for row, (entity, t_ms) in zip(found, asked, strict=True):
         assert_equal(row, expected(events, entity, t_ms, by_append=by_append))
@@ -168,6 +170,7 @@ def test_entities_and_moments_too_many_for_64_bits_change_no_row(events, asked):
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(kernel, "_WIDEST", 0)
+        patch.setattr(kernel, "_UINT16", 0)
         assert rows(events, asked, by_append=False) == found
 
 

@@ -13,7 +13,7 @@ import pyarrow as pa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batch_layer.preparation.transforming import widened
+from batch_layer.preparation.finishing import widened
 from lambda_core.config.transform import Transform
 from lambda_core.features.transformations import STRATEGIES, Column
 from lambda_core.features.transformations.compiling import compile_series
@@ -128,12 +128,10 @@ def series_of(world: World):
 def together(world: World) -> list[dict[str, Any]]:
     """The rows as a training table has them."""
     columns = {name: pa.array([row[name] for row in world.rows], ARROW[kind]) for name, kind in READ.items()}
-    batch = pa.RecordBatch.from_pydict({**columns, "label": pa.nulls(len(world.rows), pa.int32())})
-    [found] = widened([batch], series_of(world))
-    assert found.schema.names[: len(READ)] == [*READ]
-    assert found.schema.names[-1] == "label"
-    assert all(found.column(name).equals(batch.column(name)) for name in READ if name in "ab")
-    return found.select(found.schema.names[len(READ) : -1]).to_pylist()
+    found = widened(pa.table(columns), series_of(world))
+    assert found.column_names[: len(READ)] == [*READ]
+    assert all(found.column(name).equals(pa.chunked_array([columns[name]])) for name in READ if name in "ab")
+    return found.select(found.column_names[len(READ) :]).to_pylist()
 
 
 def bits(row: dict[str, Any]) -> dict[str, str]:

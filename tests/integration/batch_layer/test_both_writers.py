@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import uuid
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 from delta.tables import DeltaTable
 
@@ -78,7 +80,7 @@ def test_a_checkpoint_of_the_library_keeps_transactions_and_rows_for_spark(conte
     for version in range(10):  # what the checkpoint stands for is gone
         (log_of(context) / f"{version:020}.json").unlink()
 
-    first = context.tables.path("raw_orders") / "again.parquet"
+    first = context.tables.folder("raw_orders") / "again.parquet"
     first.write_bytes(b"no Parquet, and never read")
     twice = context.tables.append_files(
         "raw_orders",
@@ -115,9 +117,37 @@ def test_a_table_that_the_library_makes_is_what_spark_would_have_made(context, s
     assert stats[0] == stats[1]
 
 
+def put_file(context, name, rows, columns):
+    """Rows in a file of a table's folder, and the columns as Spark knows them."""
+    frame = context.spark.createDataFrame(rows, columns)
+    path = context.tables.folder(name) / f"part-{uuid.uuid4()}.parquet"
+    pq.write_table(frame.toArrow(), path)
+    return (TableFile(path.name, len(rows), {"t_ms": rows[0][0]}, {"t_ms": rows[-1][0]}),), frame.schema
+
+
+def test_files_take_the_place_of_all_rows_with_columns_and_a_note_of_their_own_whoever_wrote_before(context):
+    tables = context.tables
+    first = tables.replace_files("things", *put_file(context, "things", [(1, "a"), (2, "b")], "t_ms bigint, x string"))
+    by_spark = tables.replace(
+        "things", context.spark.createDataFrame([(9, "c")], "t_ms bigint, x string"), "t_ms >= 2", note="part"
+    )
+    wider = put_file(context, "things", [(3, 0.5, ["u"])], "t_ms bigint, y double, z array<string>")
+    last = tables.replace_files("things", *wider, note="whole")
+
+    assert (first, by_spark, last) == (0, 1, 2)
+    assert sorted(map(tuple, tables.read("things", 0).collect())) == [(1, "a"), (2, "b")]
+    assert sorted(map(tuple, tables.read("things", 1).collect())) == [(1, "a"), (9, "c")]
+    assert list(map(tuple, tables.read("things").collect())) == [(3, 0.5, ["u"])]
+    assert tables.read("things").where("t_ms > 3").count() == 0
+    assert tables.note("things") == "whole"
+    assert tables.replace_files("things", (), wider[1]) == 3
+    assert tables.read("things").columns == ["t_ms", "y", "z"]
+    assert tables.read("things").count() == 0
+    assert tables.note("things") is None
+
+
 def test_files_of_a_run_that_was_killed_before_the_table_was_there_are_in_nobodys_way(context):
-    folder = context.tables.path("raw_orders")
-    folder.mkdir(parents=True)
+    folder = context.tables.folder("raw_orders")
     (folder / "part-of-nobody.zstd.parquet").write_bytes(b"half of a file")
 
     stream(context, 0)

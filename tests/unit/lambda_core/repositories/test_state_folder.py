@@ -37,6 +37,8 @@ def test_a_project_assembled_before_another_claimed_the_folder_writes_nothing_th
 
     with pytest.raises(ConfigError, match=ANOTHER):
         context.tables.append("things", None)
+    with pytest.raises(ConfigError, match=ANOTHER):
+        context.tables.folder("things")
     assert not context.environment.tables.exists()
 
 

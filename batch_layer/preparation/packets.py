@@ -1,0 +1,125 @@
+"""Rows as packets: many of them, as Arrow's columns, are one row to Spark while they cross a shuffle.
+
+Spark moves and sorts rows one by one, and makes rows of columns and columns of rows wherever Python looks at them. A packet
+is moved as it is: the rows of one call that one task had at hand, on one of the two sides that meet there.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from pyspark.sql import DataFrame
+
+    Place = Callable[[pa.Table], tuple[np.ndarray, np.ndarray]]
+    """What says where rows go: the numbers of rows, and of the call that each goes to. A row may go to several."""
+
+PACKET = "`_call` bigint, `_side` int, `_rows` binary"
+SIDES = EVENTS, ASKERS = 0, 1
+_MOST_ROWS, _MOST_BYTES = 1 << 16, 1 << 24
+"""Rows are cut into packets once there are so many: enough that a call gets few packets, few enough to be held at once."""
+_PACKET_BYTES = 1 << 18
+"""A packet holds as many rows as have so many bytes by the average, or one: Spark hands as many packets to Python at once
+as it does rows, however large they are."""
+_INT16 = 1 << 15
+"""Numbers below are sorted by their digits, in place of comparing them."""
+_ARROW = pa.schema([("_call", pa.int64()), ("_side", pa.int32()), ("_rows", pa.binary())])
+
+
+def packed(rows: DataFrame, side: int, place: Place) -> DataFrame:
+    """Return the rows as packets of one side (PACKET)."""
+    return rows.mapInArrow(lambda batches: packets_of(_tables(batches), side, place), PACKET)
+
+
+def meeting(*packets: DataFrame) -> DataFrame:
+    """Return packets call by call, those of a call together and its events first, as `calls` takes them."""
+    first, *others = packets
+    for other in others:
+        first = first.union(other)
+    return first.repartition("_call").sortWithinPartitions("_call", "_side")
+
+
+def packets_of(tables: Iterable[pa.Table], side: int, place: Place) -> Iterator[pa.RecordBatch]:
+    """Yield the rows of tables as packets, those of several small tables together."""
+    for table in _together(tables):
+        rows, calls = place(table)
+        distinct, numbers = np.unique(calls, return_inverse=True)
+        order = np.argsort(numbers.astype(np.int16) if len(distinct) < _INT16 else numbers, kind="stable")
+        begins = np.r_[0, np.cumsum(np.bincount(numbers, minlength=len(distinct)))]
+        ordered = table.take(pa.array(rows[order])).combine_chunks()
+        most = max(1, _PACKET_BYTES * len(ordered) // max(1, ordered.nbytes))
+        found = [
+            (call, _bytes(ordered.slice(place, min(most, end - place))))
+            for call, (begin, end) in zip(distinct, pairwise(begins), strict=True)
+            for place in range(begin, end, most)
+        ]
+        columns = {
+            "_call": [call for call, _ in found],
+            "_side": [side] * len(found),
+            "_rows": [one for _, one in found],
+        }
+        yield pa.RecordBatch.from_pydict(columns, schema=_ARROW)
+
+
+def calls(
+    batches: Iterable[pa.RecordBatch], schemas: tuple[pa.Schema, pa.Schema]
+) -> Iterator[tuple[pa.Table, pa.Table]]:
+    """Yield the rows of each call, those of either side as one table, from packets in the order that `meeting` gives.
+
+    Args:
+        batches: the packets.
+        schemas: of the rows of either side; of a side that has none in a call, too.
+    """
+    found: tuple[list[pa.RecordBatch], list[pa.RecordBatch]] = ([], [])
+    last = None
+    for batch in batches:
+        for call, side, rows in zip(
+            *(column.to_pylist() for column in batch.columns[:2]), batch.column(2), strict=True
+        ):
+            if last is not None and call != last:
+                yield _both(found, schemas)
+                found = ([], [])
+            last = call
+            with pa.ipc.open_stream(rows.as_buffer()) as stream:
+                found[side].extend(stream)
+    if last is not None:
+        yield _both(found, schemas)
+
+
+def _both(
+    found: tuple[list[pa.RecordBatch], list[pa.RecordBatch]], schemas: tuple[pa.Schema, pa.Schema]
+) -> tuple[pa.Table, pa.Table]:
+    events, askers = (pa.Table.from_batches(own, schema) for own, schema in zip(found, schemas, strict=True))
+    return events, askers
+
+
+def _tables(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
+    return (pa.Table.from_batches([batch]) for batch in batches)
+
+
+def _together(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
+    """Yield tables of at least so many rows or bytes, but the last."""
+    held: list[pa.Table] = []
+    rows = size = 0
+    for table in tables:
+        held.append(table)
+        rows, size = rows + len(table), size + table.nbytes
+        if rows >= _MOST_ROWS or size >= _MOST_BYTES:
+            yield pa.concat_tables(held).combine_chunks()
+            held, rows, size = [], 0, 0
+    if rows:
+        yield pa.concat_tables(held).combine_chunks()
+
+
+def _bytes(rows: pa.Table) -> bytes:
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, rows.schema, options=pa.ipc.IpcWriteOptions(compression="lz4")) as stream:
+        stream.write_table(rows)
+    packet: bytes = sink.getvalue().to_pybytes()
+    return packet

@@ -14,7 +14,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -29,8 +28,6 @@ if TYPE_CHECKING:
 Array = np.ndarray
 _WIDEST = 2**62
 _UINT16 = 1 << 16
-_SLAB = 1 << 15
-"""So many events, or askers, are worked on at once."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +57,7 @@ class Events:
         order[tied] = own[np.lexsort((self.offset[own], self.partition[own], time[tied], entity[tied]))]
         return self.at(order)
 
-    def at(self, places: Array | slice) -> Events:
+    def at(self, places: Array) -> Events:
         """Return the events at these places, in their order."""
         return Events(
             entity=self.entity[places],
@@ -79,29 +76,11 @@ class Askers:
     entity: Array
     t_ms: Array
 
-    def at(self, places: Array | slice) -> Askers:
-        """Return the askers at these places, in their order."""
-        return Askers(self.entity[places], self.t_ms[places])
-
 
 def windowed(group: FeatureGroup, events: Events, askers: Askers) -> dict[str, Column]:
     """Return every feature of the group for every asker, by feature name."""
     order = _order(askers.entity, askers.t_ms)
-    events, askers = events.sorted(), askers.at(order)
-    slabs = [
-        _answered(group, events.at(own), askers.at(asking)) for own, asking in _slabs(events.entity, askers.entity)
-    ]
-    return {
-        feature.name: Column(
-            _given(order, [slab[feature.name].values for slab in slabs]),
-            _given(order, [slab[feature.name].present for slab in slabs]),
-        )
-        for feature in group.features
-    }
-
-
-def _answered(group: FeatureGroup, events: Events, askers: Askers) -> dict[str, Column]:
-    """Return every feature of askers, given the events of their entities, both in their order."""
+    events, askers = events.sorted(), Askers(askers.entity[order], askers.t_ms[order])
     ranges = _Ranges(events, max((int(side[-1]) for side in (events.entity, askers.entity) if len(side)), default=0))
     features = dict[str, Column]()
     for window in dict.fromkeys(feature.window for feature in group.features):
@@ -113,7 +92,7 @@ def _answered(group: FeatureGroup, events: Events, askers: Askers) -> dict[str, 
                 if feature.slot not in states:
                     states[feature.slot] = reduced(slot.aggregation, column, cover)
                 features[feature.name] = finished(feature.answer, states[feature.slot], askers.t_ms)
-    return features
+    return {feature.name: _given(order, features[feature.name]) for feature in group.features}
 
 
 def _order(entity: Array, moment_ms: Array) -> Array:
@@ -130,22 +109,11 @@ def _order(entity: Array, moment_ms: Array) -> Array:
     return np.argsort(entity * steps + (moment_ms - first))
 
 
-def _slabs(events: Array, askers: Array) -> list[tuple[slice, slice]]:
-    """Return the places of events and askers, given their entities in order, cut between entities.
-
-    What is worked out for a slab lies in a core's cache; one entity alone may be more.
-    """
-    cuts = np.unique(np.r_[events[_SLAB::_SLAB], askers[_SLAB::_SLAB]])
-    bounds = [np.r_[0, np.searchsorted(side, cuts), len(side)] for side in (events, askers)]
-    return [(slice(*own), slice(*asking)) for own, asking in zip(*map(pairwise, bounds), strict=True)]
-
-
-def _given(order: Array, parts: list[Array]) -> Array:
-    """Return values that are in order at the places that were given."""
-    values = np.concatenate(parts)
-    given = np.empty_like(values)
-    given[order] = values
-    return given
+def _given(order: Array, sorted_: Column) -> Column:
+    """Return a column of values in this order at the places that were given."""
+    values, present = np.empty_like(sorted_.values), np.empty_like(sorted_.present)
+    values[order], present[order] = sorted_.values, sorted_.present
+    return Column(values, present)
 
 
 class _Ranges:

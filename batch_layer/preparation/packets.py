@@ -47,7 +47,7 @@ def meeting(*packets: DataFrame) -> DataFrame:
 
 def packets_of(tables: Iterable[pa.Table], side: int, place: Place) -> Iterator[pa.RecordBatch]:
     """Yield the rows of tables as packets, those of several small tables together."""
-    for table in _together(tables):
+    for table in together(tables, _MOST_ROWS, _MOST_BYTES):
         rows, calls = place(table)
         distinct, numbers = np.unique(calls, return_inverse=True)
         order = np.argsort(numbers.astype(np.int16) if len(distinct) < _INT16 else numbers, kind="stable")
@@ -103,14 +103,14 @@ def _tables(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
     return (pa.Table.from_batches([batch]) for batch in batches)
 
 
-def _together(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
-    """Yield tables of at least so many rows or bytes, but the last."""
+def together(tables: Iterable[pa.Table], most_rows: int, most_bytes: int = 1 << 27) -> Iterator[pa.Table]:
+    """Yield the rows of tables in tables of at least so many rows or bytes, but the last; none of no rows."""
     held: list[pa.Table] = []
     rows = size = 0
     for table in tables:
         held.append(table)
         rows, size = rows + len(table), size + table.nbytes
-        if rows >= _MOST_ROWS or size >= _MOST_BYTES:
+        if rows >= most_rows or size >= most_bytes:
             yield pa.concat_tables(held).combine_chunks()
             held, rows, size = [], 0, 0
     if rows:

@@ -9,20 +9,26 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pyarrow as pa
 
 from lambda_core.features.windows import DAY_MS
 
 if TYPE_CHECKING:
-    import pyarrow as pa
+    from collections.abc import Iterator
+
     from pyspark.sql import SparkSession
 
     from batch_layer.preparation.packets import Place
     from lambda_core.features.definition import FeatureGroup
 
 _SHORTEST_CHUNK_MS = 30 * DAY_MS
+_PART_ROWS = 1 << 16
+"""So many events, or askers, stay in a core's cache with all that is worked out of them."""
+_UINT16 = 1 << 16
 
 
 def key_texts(group: FeatureGroup) -> dict[str, str]:
@@ -86,6 +92,25 @@ def place_of_events(group: FeatureGroup, buckets: int) -> Place:
         return rows, np.r_[first, last[again]] * buckets + bucket[rows]
 
     return place
+
+
+def parts_of(
+    group: FeatureGroup, buckets: int, events: pa.Table, askers: pa.Table
+) -> Iterator[tuple[pa.Table, pa.Table]]:
+    """Yield the events and the askers of a call in parts of whole entities, so small that they lie in a core's cache."""
+    parts = max(len(events), len(askers)) // _PART_ROWS + 1
+    if parts == 1:
+        yield events, askers
+        return
+    sides = [_by_part(side, integers(side, _drawn(group)) // buckets % parts, parts) for side in (events, askers)]
+    yield from zip(*sides, strict=True)
+
+
+def _by_part(rows: pa.Table, part: np.ndarray, parts: int) -> Iterator[pa.Table]:
+    part = part.astype(np.uint16 if parts <= _UINT16 else np.int64)  # numbers of 16 bits are sorted by their digits
+    ordered = rows.take(pa.array(np.argsort(part, kind="stable")))
+    bounds = np.cumsum(np.bincount(part, minlength=parts))
+    return (ordered.slice(begin, end - begin) for begin, end in pairwise([0, *bounds]))
 
 
 def integers(rows: pa.Table, name: str) -> np.ndarray:

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from batch_layer.preparation.packets import together
 from lambda_core.repositories.table_files import TableFile
 
 if TYPE_CHECKING:
@@ -33,12 +34,11 @@ class Writing:
         name, writer = f"part-{uuid.uuid4()}.zstd.parquet", None
         rows = labelled = 0
         bounds: list[int] = []
-        for table in tables:
-            if len(table):
-                writer = writer or pq.ParquetWriter(Path(self.folder) / name, table.schema, **_settings(table.schema))
-                writer.write_table(table, _ROW_GROUP)
-                rows, labelled = rows + len(table), labelled + len(table) - table.column("label").null_count
-                bounds += [each.as_py() for each in pc.min_max(table.column("t_ms")).values()]
+        for table in together(tables, _ROW_GROUP):
+            writer = writer or pq.ParquetWriter(Path(self.folder) / name, table.schema, **_settings(table.schema))
+            writer.write_table(table, len(table))
+            rows, labelled = rows + len(table), labelled + len(table) - table.column("label").null_count
+            bounds += [each.as_py() for each in pc.min_max(table.column("t_ms")).values()]
         if writer is not None:
             writer.close()
             written = {

@@ -26,6 +26,7 @@ from batch_layer.preparation.routing import (
     integers,
     key_columns,
     key_texts,
+    parts_of,
     place_of_askers,
     place_of_events,
 )
@@ -101,11 +102,13 @@ def answered(
     seen = _seen_events(group, events, by_append=by_append)
     schemas = to_arrow_schema(seen.schema), to_arrow_schema(asked.schema)
 
-    def work(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        both = calls(batches, schemas)
-        return kept.of(_answered(group, answer, own, asking) for own, asking in both if len(asking))
+    buckets = buckets_of(events.sparkSession)
 
-    met = meeting(packed(seen, EVENTS, place_of_events(group, buckets_of(events.sparkSession))), asked.packets)
+    def work(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        parts = (part for call in calls(batches, schemas) for part in parts_of(group, buckets, *call))
+        return kept.of(_answered(group, answer, own, asking) for own, asking in parts if len(asking))
+
+    met = meeting(packed(seen, EVENTS, place_of_events(group, buckets)), asked.packets)
     return met.mapInArrow(work, kept.schema)
 
 

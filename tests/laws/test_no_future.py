@@ -153,11 +153,9 @@ def assert_equal(row, answer):
 
 @pytest.mark.parametrize("by_append", [False, True])
 @settings(max_examples=60, deadline=None)
-@given(events=histories(), asked=ASKED, slab=st.sampled_from([1, 5, 1 << 15]))
-def test_a_row_equals_the_aggregations_over_exactly_the_events_before_t_known_by_then(events, asked, slab, by_append):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(kernel, "_SLAB", slab)
-        found = rows(events, asked, by_append=by_append)
+@given(events=histories(), asked=ASKED)
+def test_a_row_equals_the_aggregations_over_exactly_the_events_before_t_known_by_then(events, asked, by_append):
+    found = rows(events, asked, by_append=by_append)
 
     for row, (entity, t_ms) in zip(found, asked, strict=True):
         assert_equal(row, expected(events, entity, t_ms, by_append=by_append))

@@ -5,10 +5,12 @@ from types import SimpleNamespace
 
 import numpy as np
 import pyarrow as pa
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batch_layer.preparation.routing import place_of_askers, place_of_events, reach_ms
+from batch_layer.preparation import routing
+from batch_layer.preparation.routing import parts_of, place_of_askers, place_of_events, reach_ms
 from lambda_core.features.windows import ALL_MS, DAY_MS, Window
 
 BUCKETS = 3
@@ -39,3 +41,28 @@ def test_an_asker_meets_every_event_of_its_entity_that_a_window_may_see_once(len
     assert len(met) <= 2
     [other] = ways(place_of_askers(group, BUCKETS), "t_ms", t_ms, drawn + 1 if drawn < 2**63 - 1 else drawn - 1)
     assert other not in met
+
+
+@given(
+    st.lists(st.integers(-4, 4), max_size=30), st.lists(st.integers(-4, 4), max_size=30), st.sampled_from([1, 3, 99])
+)
+def test_the_parts_of_a_call_have_each_row_once_and_whole_entities(events, askers, most):
+    sides = [
+        pa.table({"_who_drawn": pa.array([BUCKETS * who for who in own], pa.int64()), "row": range(len(own))})
+        for own in (events, askers)
+    ]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(routing, "_PART_ROWS", most)
+        parts = list(parts_of(SimpleNamespace(entity="who"), BUCKETS, *sides))
+
+    for side, whole in enumerate(sides):
+        rows = [row for part in parts for row in part[side].to_pylist()]
+        assert sorted(rows, key=lambda row: row["row"]) == whole.to_pylist()
+    where = {}
+    for place, part in enumerate(parts):
+        for side in part:
+            for who in side.column("_who_drawn").to_pylist():
+                assert where.setdefault(who, place) == place
+    if most < len(events) and len(set(events)) > 4:
+        assert len(parts) > 1

@@ -6,7 +6,8 @@ is moved as it is: the rows of one call that one task had at hand, on one of the
 
 from __future__ import annotations
 
-from itertools import pairwise
+from itertools import groupby, pairwise
+from operator import itemgetter
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -37,12 +38,9 @@ def packed(rows: DataFrame, side: int, place: Place) -> DataFrame:
     return rows.mapInArrow(lambda batches: packets_of(_tables(batches), side, place), PACKET)
 
 
-def meeting(*packets: DataFrame) -> DataFrame:
-    """Return packets call by call, those of a call together and its events first, as `calls` takes them."""
-    first, *others = packets
-    for other in others:
-        first = first.union(other)
-    return first.repartition("_call").sortWithinPartitions("_call", "_side")
+def meeting(events: DataFrame, askers: DataFrame) -> DataFrame:
+    """Return the packets of both sides, those of a call one after the other, as `calls` takes them."""
+    return events.union(askers).repartition("_call").sortWithinPartitions("_call")
 
 
 def packets_of(tables: Iterable[pa.Table], side: int, place: Place) -> Iterator[pa.RecordBatch]:
@@ -55,9 +53,9 @@ def packets_of(tables: Iterable[pa.Table], side: int, place: Place) -> Iterator[
         ordered = table.take(pa.array(rows[order])).combine_chunks()
         most = max(1, _PACKET_BYTES * len(ordered) // max(1, ordered.nbytes))
         found = [
-            (call, _bytes(ordered.slice(place, min(most, end - place))))
+            (call, _bytes(ordered.slice(first, min(most, end - first))))
             for call, (begin, end) in zip(distinct, pairwise(begins), strict=True)
-            for place in range(begin, end, most)
+            for first in range(begin, end, most)
         ]
         columns = {
             "_call": [call for call, _ in found],
@@ -76,27 +74,19 @@ def calls(
         batches: the packets.
         schemas: of the rows of either side; of a side that has none in a call, too.
     """
-    found: tuple[list[pa.RecordBatch], list[pa.RecordBatch]] = ([], [])
-    last = None
-    for batch in batches:
-        for call, side, rows in zip(
-            *(column.to_pylist() for column in batch.columns[:2]), batch.column(2), strict=True
-        ):
-            if last is not None and call != last:
-                yield _both(found, schemas)
-                found = ([], [])
-            last = call
+    for _, packets in groupby(_packets(batches), key=itemgetter(0)):
+        found: tuple[list[pa.RecordBatch], list[pa.RecordBatch]] = ([], [])
+        for _, side, rows in packets:
             with pa.ipc.open_stream(rows.as_buffer()) as stream:
                 found[side].extend(stream)
-    if last is not None:
-        yield _both(found, schemas)
+        events, askers = (pa.Table.from_batches(own, schema) for own, schema in zip(found, schemas, strict=True))
+        yield events, askers
 
 
-def _both(
-    found: tuple[list[pa.RecordBatch], list[pa.RecordBatch]], schemas: tuple[pa.Schema, pa.Schema]
-) -> tuple[pa.Table, pa.Table]:
-    events, askers = (pa.Table.from_batches(own, schema) for own, schema in zip(found, schemas, strict=True))
-    return events, askers
+def _packets(batches: Iterable[pa.RecordBatch]) -> Iterator[tuple[int, int, pa.BinaryScalar]]:
+    for batch in batches:
+        call, side, rows = batch.columns
+        yield from zip(call.to_pylist(), side.to_pylist(), rows, strict=True)
 
 
 def _tables(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:

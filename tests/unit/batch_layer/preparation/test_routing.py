@@ -26,13 +26,16 @@ def ways(place, time_column, moment, drawn):
     return calls.tolist()
 
 
-@given(LENGTHS, MOMENTS, DRAWN, st.data())
-def test_an_asker_meets_every_event_of_its_entity_that_a_window_may_see_once(length_ms, t_ms, drawn, data):
+@given(LENGTHS, DRAWN, st.data())
+def test_an_asker_meets_every_event_of_its_entity_that_a_window_may_see_once(length_ms, drawn, data):
     feature = SimpleNamespace(window=Window(length_ms, 1_000))
     group = SimpleNamespace(entity="who", features=(feature,))
-    event_ms = data.draw(
-        st.integers(t_ms - min(reach_ms(group), 100 * DAY_MS), t_ms - 1) | st.sampled_from([t_ms - 1, t_ms])
+    reach = min(reach_ms(group), 100 * DAY_MS)
+    behind_a_cut = st.builds(
+        lambda cut, after: cut * routing._chunk_ms(group) + after, st.integers(-2, 2), st.integers(0, reach)
     )
+    t_ms = data.draw(MOMENTS | behind_a_cut)
+    event_ms = data.draw(st.integers(t_ms - reach, t_ms) | st.sampled_from([t_ms - reach, t_ms - 1, t_ms]))
 
     [call] = ways(place_of_askers(group, BUCKETS), "t_ms", t_ms, drawn)
     met = ways(place_of_events(group, BUCKETS), "event_time_ms", event_ms, drawn)

@@ -66,7 +66,6 @@ def write_files(
     parts = list(_parts(wanted, slots * _TASKS_A_SLOT))
     files: dict[str, list[TableFile]] = {key: [] for key in wanted}
     if parts:
-        folder.mkdir(parents=True, exist_ok=True)
         tasks = spark.sparkContext.parallelize(parts, min(len(parts), slots * _TASKS_A_SLOT))
         for key, file, rows, first, last in tasks.flatMap(partial(write_part, place, schema)).collect():
             same = {name: value for name, value in wanted[key].made.items() if isinstance(value, int)}

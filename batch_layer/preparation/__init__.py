@@ -4,7 +4,7 @@ Lives here: `prepare` (the flow), `progress` (how far a source is prepared, and 
 `placing` (what becomes of it), `condition` (what it looks like beside earlier batches), `duplicates` (copies by their
 producer), `gate` (Great Expectations over prepared rows), and what is made of prepared rows: `tiles` and `training_rows`. The
 latter's way: who asks (`asking`), to which call of the kernel (`routing`, `packets`), what it answers (`windowing`, `kernel`,
-`covers`, `reductions`), the row that comes of it (`finishing`) and its file (`training_files`).
+`covers`, `reductions`, `ordering`), the row that comes of it (`finishing`) and its file (`training_files`).
 Reads: `raw_<source>`. Writes: `prepared_<source>`, `quarantine_<source>`, `profile_<source>`, reports, and the tables of tiles
 and training rows.
 Does not belong here: what one record becomes (the core's cleaning, since the speed layer asks it too).

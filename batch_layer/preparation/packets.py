@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 
+from batch_layer.preparation.ordering import brought_together
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
@@ -28,14 +30,12 @@ _MOST_ROWS, _MOST_BYTES = 1 << 16, 1 << 24
 _PACKET_BYTES = 1 << 18
 """A packet holds as many rows as have so many bytes by the average, or one: Spark hands as many packets to Python at once
 as it does rows, however large they are."""
-_INT16 = 1 << 15
-"""Numbers below are sorted by their digits, in place of comparing them."""
 _ARROW = pa.schema([("_call", pa.int64()), ("_side", pa.int32()), ("_rows", pa.binary())])
 
 
 def packed(rows: DataFrame, side: int, place: Place) -> DataFrame:
     """Return the rows as packets of one side (PACKET)."""
-    return rows.mapInArrow(lambda batches: packets_of(_tables(batches), side, place), PACKET)
+    return rows.mapInArrow(lambda batches: packets_of(tables_of(batches), side, place), PACKET)
 
 
 def meeting(events: DataFrame, askers: DataFrame) -> DataFrame:
@@ -48,8 +48,7 @@ def packets_of(tables: Iterable[pa.Table], side: int, place: Place) -> Iterator[
     for table in together(tables, _MOST_ROWS, _MOST_BYTES):
         rows, calls = place(table)
         distinct, numbers = np.unique(calls, return_inverse=True)
-        order = np.argsort(numbers.astype(np.int16) if len(distinct) < _INT16 else numbers, kind="stable")
-        begins = np.r_[0, np.cumsum(np.bincount(numbers, minlength=len(distinct)))]
+        order, begins = brought_together(numbers, len(distinct))
         ordered = table.take(pa.array(rows[order])).combine_chunks()
         most = max(1, _PACKET_BYTES * len(ordered) // max(1, ordered.nbytes))
         found = [
@@ -89,7 +88,8 @@ def _packets(batches: Iterable[pa.RecordBatch]) -> Iterator[tuple[int, int, pa.B
         yield from zip(call.to_pylist(), side.to_pylist(), rows, strict=True)
 
 
-def _tables(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
+def tables_of(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
+    """Yield each batch's rows as a table."""
     return (pa.Table.from_batches([batch]) for batch in batches)
 
 

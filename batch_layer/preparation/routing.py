@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 
+from batch_layer.preparation.ordering import brought_together
 from lambda_core.features.windows import DAY_MS
 
 if TYPE_CHECKING:
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
 _SHORTEST_CHUNK_MS = 30 * DAY_MS
 _PART_ROWS = 1 << 16
 """So many events, or askers, stay in a core's cache with all that is worked out of them."""
-_UINT16 = 1 << 16
 
 
 def key_texts(group: FeatureGroup) -> dict[str, str]:
@@ -46,9 +46,13 @@ def key_columns(group: FeatureGroup) -> dict[str, str]:
     in one by the hash of nothing.
     """
     texts = {name: f"cast(`{column}` as string)" for name, column in key_texts(group).items()}
-    has_entity = " and ".join(f"`{column}` is not null" for column in group.key_columns)
-    drawn = f"if({has_entity}, xxhash64({', '.join(texts.values())}), xxhash64(`offset`))"
+    drawn = f"if({has_entity_sql(group)}, xxhash64({', '.join(texts.values())}), xxhash64(`offset`))"
     return {**texts, _drawn(group): drawn}
+
+
+def has_entity_sql(group: FeatureGroup) -> str:
+    """Return the Spark SQL over a source's columns of whether a row has the group's entity."""
+    return " and ".join(f"`{column}` is not null" for column in group.key_columns)
 
 
 def reach_ms(group: FeatureGroup) -> int:
@@ -107,10 +111,9 @@ def parts_of(
 
 
 def _by_part(rows: pa.Table, part: np.ndarray, parts: int) -> Iterator[pa.Table]:
-    part = part.astype(np.uint16 if parts <= _UINT16 else np.int64)  # numbers of 16 bits are sorted by their digits
-    ordered = rows.take(pa.array(np.argsort(part, kind="stable")))
-    bounds = np.cumsum(np.bincount(part, minlength=parts))
-    return (ordered.slice(begin, end - begin) for begin, end in pairwise([0, *bounds]))
+    order, begins = brought_together(part, parts)
+    ordered = rows.take(pa.array(order))
+    return (ordered.slice(begin, end - begin) for begin, end in pairwise(begins))
 
 
 def integers(rows: pa.Table, name: str) -> np.ndarray:

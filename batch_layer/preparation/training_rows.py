@@ -24,6 +24,7 @@ from pyspark.sql import functions as F  # noqa: N812 - as Spark's own documentat
 from batch_layer.modelling import other_vector
 from batch_layer.preparation.asking import asking_rows, between, finish_of, labelled_askers
 from batch_layer.preparation.kernel import windowed
+from batch_layer.preparation.packets import tables_of
 from batch_layer.preparation.routing import reach_ms
 from batch_layer.preparation.training_files import WRITTEN, Writing, written
 from batch_layer.preparation.windowing import (
@@ -32,7 +33,6 @@ from batch_layer.preparation.windowing import (
     answered,
     answered_schema,
     as_rows,
-    as_table,
     asked_of,
     asking_next,
     windowed_frame,
@@ -132,7 +132,7 @@ def _made(
     rows = finish.schema(schemas[-1])
     last = Kept(schema or rows, lambda answered: of(finish.of(table) for table in answered))
     if not groups:
-        return askers.mapInArrow(lambda batches: last.of(map(as_table, batches)), last.schema), rows
+        return askers.mapInArrow(lambda batches: last.of(tables_of(batches)), last.schema), rows
     asked = asked_of(groups[0], askers)
     for group, following, known in zip_longest(groups, groups[1:], schemas[1:]):
         oldest_ms = None if from_ms is None else from_ms - reach_ms(group)

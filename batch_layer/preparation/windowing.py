@@ -23,6 +23,7 @@ from batch_layer.preparation.kernel import Askers, Events
 from batch_layer.preparation.packets import ASKERS, EVENTS, PACKET, calls, meeting, packed, packets_of
 from batch_layer.preparation.routing import (
     buckets_of,
+    has_entity_sql,
     integers,
     key_columns,
     key_texts,
@@ -60,7 +61,7 @@ class Kept:
 
     Attributes:
         schema: of the rows that leave the worker.
-        of: makes them of one table a call.
+        of: makes them of tables of answered askers.
     """
 
     schema: T.StructType | str
@@ -101,7 +102,6 @@ def answered(
     """
     seen = _seen_events(group, events, by_append=by_append)
     schemas = to_arrow_schema(seen.schema), to_arrow_schema(asked.schema)
-
     buckets = buckets_of(events.sparkSession)
 
     def work(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
@@ -122,11 +122,6 @@ def as_rows(tables: Iterator[pa.Table]) -> Iterator[pa.RecordBatch]:
     """Yield the rows as they are."""
     for table in tables:
         yield from table.to_batches()
-
-
-def as_table(batch: pa.RecordBatch) -> pa.Table:
-    """Return a batch's rows as a table."""
-    return pa.Table.from_batches([batch])
 
 
 def asking_next(group: FeatureGroup, askers: DataFrame) -> Kept:
@@ -170,9 +165,8 @@ def _seen_events(group: FeatureGroup, events: DataFrame, *, by_append: bool) -> 
     values = (
         f"{_value_sql(sees, number)} as value_{place}" for place, (sees, number) in enumerate(_seen(group).items())
     )
-    has_entity = " and ".join(f"`{column}` is not null" for column in group.key_columns)
     keys = (f"{expression} as `{name}`" for name, expression in key_columns(group).items())
-    return events.where(has_entity).selectExpr(*keys, *(f"`{name}`" for name in position), *values)
+    return events.where(has_entity_sql(group)).selectExpr(*keys, *(f"`{name}`" for name in position), *values)
 
 
 def _value_sql(sees: str, number: Number) -> str:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from batch_layer.preparation import kernel
+from batch_layer.preparation import kernel, ordering
 from batch_layer.preparation.covers import Column
 from batch_layer.preparation.kernel import Askers, Events, windowed
 from batch_layer.preparation.no_future import other_future
@@ -168,7 +168,7 @@ def test_entities_and_moments_too_many_for_64_bits_change_no_row(events, asked):
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(kernel, "_WIDEST", 0)
-        patch.setattr(kernel, "_UINT16", 0)
+        patch.setattr(ordering, "_UINT16", 0)
         assert rows(events, asked, by_append=False) == found
 
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batch_layer.preparation import packets
+from batch_layer.preparation import ordering, packets
 from batch_layer.preparation.packets import ASKERS, EVENTS, SIDES, calls, packets_of
 
 SCHEMAS = (
@@ -48,9 +48,9 @@ def _columns(schema, rows):
     st.lists(tasks(ASKERS), max_size=2),
     st.sampled_from([1, 4, 1 << 16]),
     st.sampled_from([1, 40, 1 << 18]),
-    st.sampled_from([0, 1 << 15]),
+    st.sampled_from([0, 1 << 16]),
 )
-def test_every_call_gets_all_rows_that_were_sent_to_it_and_no_others(events, askers, most_rows, most_bytes, int16):
+def test_every_call_gets_all_rows_that_were_sent_to_it_and_no_others(events, askers, most_rows, most_bytes, uint16):
     expected = defaultdict(lambda: ([], []))
     for side, own in zip(SIDES, (events, askers), strict=True):
         for number, value, ways in (row for tables in own for table in tables for row in table):
@@ -60,7 +60,7 @@ def test_every_call_gets_all_rows_that_were_sent_to_it_and_no_others(events, ask
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(packets, "_MOST_ROWS", most_rows)
         patch.setattr(packets, "_PACKET_BYTES", most_bytes)
-        patch.setattr(packets, "_INT16", int16)
+        patch.setattr(ordering, "_UINT16", uint16)
         found = [
             row for side, own in zip(SIDES, (events, askers), strict=True) for one in own for row in sent(side, one)
         ]

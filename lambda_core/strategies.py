@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import inspect
+import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from lambda_core.errors import ConfigError
+from lambda_core.schemas.ids import content_id
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -38,6 +40,26 @@ def build(menu: Mapping[str, Any], choice: Choice | Repository, place: str, **gi
             f"found {', '.join(choice.parameters) or 'none'}: {error}"
         ) from error
     return made_by(**given, **choice.parameters)
+
+
+def code_of(strategy: object, place: str) -> str:
+    """Return an id of the file that a strategy's class stands in.
+
+    Args:
+        strategy: of a user's own class.
+        place: key path of the choice in the settings; for the error.
+
+    Raises:
+        ConfigError: when Python has no source of that file.
+    """
+    made_by = type(strategy)
+    try:
+        return content_id(inspect.getsource(sys.modules[made_by.__module__]))
+    except OSError as error:
+        raise ConfigError(
+            f"{place}.strategy: expected {made_by.__name__} in a file of Python source, which is part of the vector's id; "
+            f"found {made_by.__module__} without one: {error}"
+        ) from error
 
 
 def _load(menu: Mapping[str, Any], path: str, place: str) -> Any:

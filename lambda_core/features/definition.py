@@ -67,12 +67,17 @@ class Definition:
         return [*self.read_names(name), *(self.series[name].kinds if name in self.series else ())]
 
     def feature_set_id(self, name: str) -> str:
-        """Return the id of a vector: a hash of the definition and of what the set declares, 16 hexadecimal digits."""
+        """Return the id of a vector: a hash of the definition and of what the set declares, 16 hexadecimal digits.
+
+        Of a step by a user's own class, its file is part of what is hashed: with other code it is another vector.
+        """
         declared = self.feature_set(name).model_dump(mode="json", exclude={"description", "owner", "transform"})
         steps = [
             step.model_dump(mode="json", exclude={"description", "unit"}) for step in self.feature_set(name).transform
         ]
-        return digest([self.id, name, declared | ({"transform": steps} if steps else {}), self.vector_names(name)])
+        own = [step.code for step in self.series[name].steps if step.code] if steps else []
+        hashed = declared | ({"transform": steps} if steps else {}) | ({"code": own} if own else {})
+        return digest([self.id, name, hashed, self.vector_names(name)])
 
 
 def compile_definition(project: Project, references: dict[str, str] | None = None) -> Definition:

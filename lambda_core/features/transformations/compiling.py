@@ -15,7 +15,7 @@ from lambda_core.features.transformations import STRATEGIES
 from lambda_core.features.transformations.series import Series, Step
 from lambda_core.features.transformations.strategy import Column, Transformation
 from lambda_core.nearest import nearest
-from lambda_core.strategies import build
+from lambda_core.strategies import build, code_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -117,9 +117,11 @@ class _Compiler:
         except ConfigError as error:
             raise _placed(path, error) from error
         names = [declared.name + ending for ending in strategy.endings]
-        step = Step(strategy, declared.of, dict(zip(names, kinds, strict=True)))
-        if declared.strategy not in STRATEGIES:
-            _refuse_other_rows(step, given, path)
+        results = dict(zip(names, kinds, strict=True))
+        if declared.strategy in STRATEGIES:
+            return Step(strategy, declared.of, results)
+        step = Step(strategy, declared.of, results, code_of(strategy, path))
+        _refuse_other_rows(step, given, path)
         return step
 
 

@@ -28,11 +28,13 @@ class Step:
 
     Attributes:
         of: the values that it is given. kinds: name of each result -> its type.
+        code: an id of the file of a user's own class; empty for the menu's.
     """
 
     strategy: Transformation
     of: tuple[str, ...]
     kinds: dict[str, Kind]
+    code: str = ""
 
     def apply(self, given: Sequence[Column]) -> dict[str, Column]:
         """Return the results by name, as they stand in the vector."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 import json
+import sys
 
 import msgspec
 import pytest
@@ -276,6 +278,19 @@ def test_a_class_of_one_s_own_is_named_by_its_dotted_path():
     made = definition.series["order"]
     assert made.of_vector({"price": 2.5, "items": 3}) == {"made_times": 7.5}
     assert made.of_vector({"price": 1e308, "items": 10**9}) == {"made_times": None}  # no finite number
+
+
+@pytest.mark.usefixtures("own")
+def test_the_file_of_a_class_of_one_s_own_is_part_of_the_vectors_id(tmp_path, monkeypatch):
+    def id_of(text: str) -> str:
+        (tmp_path / "other_steps.py").write_text(text, encoding="utf-8")
+        monkeypatch.delitem(sys.modules, "other_steps", raising=False)
+        importlib.invalidate_caches()
+        return compiled([step("other_steps.Product", ["price", "items"])]).feature_set_id("order")
+
+    first = id_of(OWN)
+    assert id_of(OWN) == first
+    assert id_of(OWN.replace("left.floats() * right", "left.floats() / right")) != first
 
 
 @pytest.mark.usefixtures("own")

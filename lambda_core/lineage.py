@@ -52,7 +52,7 @@ class TracedTables:
         """Return the folder of a table, for files that become part of it by a commit."""
         return self._tables.folder(name)
 
-    def append_files(self, name: str, files: Sequence[TableFile], schema: str, transaction: Transaction) -> int:
+    def append_files(self, name: str, files: Sequence[TableFile], schema: StructType, transaction: Transaction) -> int:
         """Add files that lie in the table's folder; note the version."""
         self.lineage.written[name] = self._tables.append_files(name, files, schema, transaction)
         return self.lineage.written[name]

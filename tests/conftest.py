@@ -124,27 +124,12 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
     """The one Spark session of the run, with Delta Lake and the Kafka connector; four slots, UTC."""
     from pyspark.sql import SparkSession
 
-    from lambda_core.spark.session import (
-        ARCHIVE,
-        DELTA,
-        FILES,
-        JVM,
-        REQUIRED,
-        SMALL,
-        WORKERS,
-        archived,
-        jars,
-        tell_errors_once,
-    )
+    from lambda_core.spark.session import ARCHIVE, JVM, LOCAL, archived, jars, tell_errors_once
 
     os.environ["PYSPARK_PYTHON"] = os.environ["PYSPARK_DRIVER_PYTHON"] = sys.executable
     folder = tmp_path_factory.mktemp("spark")
     settings = {
-        **REQUIRED,
-        **DELTA,
-        **FILES,
-        **SMALL,
-        **WORKERS,
+        **LOCAL,
         "spark.driver.extraClassPath": ":".join(str(jar) for jar in jars()),
         "spark.sql.warehouse.dir": str(folder / "warehouse"),
         "spark.local.dir": str(folder / "local"),

@@ -7,20 +7,19 @@ in one Spark job, since where one file's numbers end is known before it is writt
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from pyspark.sql import functions as F  # noqa: N812 - as Spark's own documentation names it
 from pyspark.sql.pandas.types import to_arrow_schema
-from pyspark.sql.types import StructType
 
 from batch_layer.ingestion.commit import BatchReport, commit, tell
 from batch_layer.ingestion.known import OFFLINE_PARTITION, place_of, values_of
 from batch_layer.ingestion.lines import Lines
 from batch_layer.ingestion.raw_files import Wanted, write_files
 from batch_layer.ingestion.rows import numbered
-from lambda_core.repositories.raw_log import raw_rows
+from lambda_core.repositories.raw_log import raw_rows, raw_schema
 from lambda_core.schemas.ids import batch_id, content_id
-from lambda_core.schemas.tables import RAW_SCHEMA, raw
+from lambda_core.schemas.tables import raw
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -92,8 +91,7 @@ def _write(
         if isinstance(batch.records, Lines) and identity not in wanted and not known.rows.get(identity):
             wanted[identity] = Wanted(batch.records, begin, _made(context, batch, identity))
             begin += batch.records.end
-    schema = to_arrow_schema(cast("StructType", StructType.fromDDL(RAW_SCHEMA)))
-    files = write_files(context.spark, context.tables.folder(raw(source)), schema, wanted)
+    files = write_files(context.spark, context.tables.folder(raw(source)), to_arrow_schema(raw_schema()), wanted)
     return {identity: (one.begin, files[identity]) for identity, one in wanted.items()}
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from lambda_core.fail_points import passed
-from lambda_core.schemas.tables import RAW_SCHEMA
+from lambda_core.repositories.raw_log import raw_schema
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -42,7 +42,7 @@ def commit(context: RunContext, table: str, rows: DataFrame | tuple[TableFile, .
     passed("ingest.before_commit")
     application = f"ingest-{batch}"
     if isinstance(rows, tuple):
-        version = context.tables.append_files(table, rows, RAW_SCHEMA, transaction=(application, 1))
+        version = context.tables.append_files(table, rows, raw_schema(), transaction=(application, 1))
     else:
         version = context.tables.append(table, rows, transaction=(application, 1))
     passed("ingest.after_commit")

@@ -99,11 +99,17 @@ def log_rows(frame: DataFrame, place: str, batch: str, now_ms: int) -> DataFrame
     return raw_rows(frame, made)
 
 
+def raw_schema() -> T.StructType:
+    """Return the columns of a raw table."""
+    return cast("T.StructType", T.StructType.fromDDL(RAW_SCHEMA))
+
+
 def raw_rows(frame: DataFrame, made: Mapping[str, Any]) -> DataFrame:
     """Return the frame as rows of a raw table: what is made, each a value or an expression, all else as the frame has it."""
     columns = {name: F.lit(value) for name, value in made.items()}
-    fields = cast("T.StructType", T.StructType.fromDDL(RAW_SCHEMA)).fields
-    return frame.select(*(columns.get(f.name, F.col(f.name)).cast(f.dataType).alias(f.name) for f in fields))
+    return frame.select(
+        *(columns.get(f.name, F.col(f.name)).cast(f.dataType).alias(f.name) for f in raw_schema().fields)
+    )
 
 
 def _beyond(positions: Mapping[int, int]) -> Column:

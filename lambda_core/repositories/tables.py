@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, Protocol
 
 import orjson
 from filelock import FileLock
@@ -63,7 +63,7 @@ class TableRepository(Protocol):
         """Return the folder of a table, made where there is none: for files that become part of it by a commit."""
         ...
 
-    def append_files(self, name: str, files: Sequence[TableFile], schema: str, transaction: Transaction) -> int:
+    def append_files(self, name: str, files: Sequence[TableFile], schema: StructType, transaction: Transaction) -> int:
         """Add files that lie in the table's folder, at most once a transaction; return the table's version."""
         ...
 
@@ -165,24 +165,21 @@ class DeltaTables:
             writer.save(str(self._path(name)))
             return self.version(name)
 
-    def append_files(self, name: str, files: Sequence[TableFile], schema: str, transaction: Transaction) -> int:
+    def append_files(self, name: str, files: Sequence[TableFile], schema: StructType, transaction: Transaction) -> int:
         """Add files that lie in the table's folder, at most once a transaction; return the table's version.
 
         Args:
             name: the table.
             files: the files; their columns are the table's.
-            schema: the columns, in Spark SQL, by which the table is made if it was never written.
+            schema: the columns by which the table is made if it was never written.
             transaction: whose rows these are.
         """
-        from pyspark.sql.types import StructType
-
         folder = self._path(name)
         with self.lock(name):
             if self.exists(name):
                 add_files(folder, files, transaction)
             else:
-                columns = cast("StructType", StructType.fromDDL(schema))
-                create_with_files(folder, files, columns.json(), _skipping(columns.names), Entry(transaction))
+                create_with_files(folder, files, schema.json(), _skipping(schema.names), Entry(transaction))
             return self.version(name)
 
     def replace(self, name: str, frame: DataFrame, where: str | None = None, note: str | None = None) -> int:

@@ -68,6 +68,8 @@ WORKERS = {
     "spark.sql.execution.arrow.maxRecordsPerBatch": "1000",
 }
 """How rows reach Python workers, and what these do with memory."""
+LOCAL = {**REQUIRED, **DELTA, **FILES, **SMALL, **WORKERS}
+"""What a session on one machine has, whoever makes it."""
 JVM = (
     # The code that Spark generates for a wide table is longer than what HotSpot compiles unless it is told to.
     "-XX:-DontCompileHugeMethods",
@@ -140,11 +142,7 @@ def _local_settings(environment: Environment, *, streaming: bool) -> dict[str, s
     settings = environment.spark
     state = environment.state.absolute()
     return {
-        **REQUIRED,
-        **DELTA,
-        **FILES,
-        **SMALL,
-        **WORKERS,
+        **LOCAL,
         **_LOOPBACK,
         "spark.master": settings.streaming_master if streaming else settings.master,
         "spark.driver.extraClassPath": ":".join(str(jar) for jar in jars()),

@@ -33,6 +33,8 @@ COLUMNS: dict[str, Any] = {
     "amount": {"type": "float"},
     "at_ms": {"type": "integer"},
 }
+HEAP = "1g"
+"""Spark's memory: a JVM takes what it may, and this shows whether it needs more for more rows."""
 PREPARED = (
     "timestamp_millis(at_ms) as ordered",
     "at_ms as event_time_ms",
@@ -90,10 +92,11 @@ def project(case: str) -> Project:
 
 
 def context_of(case: str, folder: Path) -> RunContext:
-    """Return the context of one machine, as it is shipped, with state and data below the folder."""
+    """Return the context of one machine, as it is shipped but for Spark's memory, with state and data below the folder."""
     variables = {"MAINSTEM_STATE": str(folder / "state"), "MAINSTEM_DATA": str(folder / "data")}
-    environment = load_environment(ROOT / "conf" / "environments" / "local.yaml", variables)
-    context = assemble(project(case), environment)
+    shipped = load_environment(ROOT / "conf" / "environments" / "local.yaml", variables)
+    spark = shipped.spark.model_copy(update={"driver_memory": HEAP})
+    context = assemble(project(case), shipped.model_copy(update={"spark": spark}))
     context.builders["definition"] = lambda own: compile_definition(own.project)
     return context
 

@@ -149,11 +149,13 @@ def test_when_redis_ends_the_batch_values_read_last_answer_and_then_the_default(
 
 
 def test_a_redis_that_hangs_is_answered_for_within_the_deadline(own_store, new_shop, definition):
-    client = client_of(own_store.address, answer_seconds(definition.project))
+    hurried = definition.project.serving.model_copy(update={"deadline_ms": 250})
+    project = definition.project.model_copy(update={"serving": hurried})
+    client = client_of(own_store.address, answer_seconds(project))
     shop = new_shop(client)
     shop.publish([], 0)
     late = []
-    serving = ServingClient(definition.project, definition, client, missed=lambda *one: late.append(one))
+    serving = ServingClient(project, definition, client, missed=lambda *one: late.append(one))
     client.execute_command("CLIENT", "PAUSE", "3000", "ALL")
 
     from time import monotonic

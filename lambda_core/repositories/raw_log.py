@@ -7,6 +7,7 @@ is there is what lies below the greatest offset.
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING, Any, cast
 
 from filelock import FileLock
@@ -99,8 +100,9 @@ def log_rows(frame: DataFrame, place: str, batch: str, now_ms: int) -> DataFrame
     return raw_rows(frame, made)
 
 
+@cache
 def raw_schema() -> T.StructType:
-    """Return the columns of a raw table."""
+    """Return the columns of a raw table; read by Spark's parser once, as every batch's commit names them."""
     return cast("T.StructType", T.StructType.fromDDL(RAW_SCHEMA))
 
 

@@ -90,7 +90,7 @@ class KafkaTopics:
             own, new = dict(settings or {}), {name: n for name, n in partitions.items() if name not in existing}
             missing = [NewTopic(name, count, config=own) for name, count in new.items()]
             for future in self._admin.create_topics(missing).values() if missing else ():
-                _unless_exists(future)
+                _unless(ck.KafkaError.TOPIC_ALREADY_EXISTS, future)
             if missing:
                 self._wait_until_known(list(partitions))
         for name, count in partitions.items():
@@ -103,13 +103,12 @@ class KafkaTopics:
 
     def ids(self, topics: Sequence[str]) -> dict[str, str]:
         """Return topic -> id of those that exist."""
+        if not topics:
+            return {}
         with kafka_errors(self._servers):
-            existing = self._admin.list_topics(timeout=self._answer_s).topics
-            wanted = [name for name in topics if name in existing]
-            if not wanted:
-                return {}
-            futures = self._admin.describe_topics(ck.TopicCollection(wanted), request_timeout=self._answer_s)
-            return {name: str(future.result().topic_id) for name, future in futures.items()}
+            futures = self._admin.describe_topics(ck.TopicCollection(list(topics)), request_timeout=self._answer_s)
+            found = {name: _unless(ck.KafkaError.UNKNOWN_TOPIC_OR_PART, future) for name, future in futures.items()}
+        return {name: str(topic.topic_id) for name, topic in found.items() if topic is not None}
 
     def begins(self, topic: str) -> dict[int, int]:
         """Return partition -> offset of the first record kept."""
@@ -285,9 +284,11 @@ def _leader_changes(error: BaseException) -> bool:
     return isinstance(error, ck.KafkaException) and bool(error.args) and error.args[0].code() in passing
 
 
-def _unless_exists(future: Any) -> None:
+def _unless(code: int, future: Any) -> Any:
+    """Return the answer, None where it is this error: asking first would race with whoever makes or deletes topics."""
     try:
-        future.result()
+        return future.result()
     except ck.KafkaException as error:
-        if error.args[0].code() != ck.KafkaError.TOPIC_ALREADY_EXISTS:
+        if error.args[0].code() != code:
             raise
+    return None

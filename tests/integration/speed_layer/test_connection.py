@@ -6,6 +6,7 @@ And a server that is not there is named, with what to do.
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -48,6 +49,20 @@ def test_a_topic_that_was_made_again_under_its_name_is_refused(broker, store):
     topics.create({"again.updates": 1})
     with pytest.raises(PositionError, match="made again"):
         positions.check_topic(client)
+
+
+@pytest.mark.servers
+def test_a_topic_that_is_deleted_while_it_is_asked_for_is_not_there_and_no_error(broker):
+    names = [f"deleted.{turn}" for turn in range(20)]
+    topics, admin = KafkaTopics(broker.address), AdminClient({"bootstrap.servers": broker.address})
+    topics.create(dict.fromkeys(names, 1))
+    with ThreadPoolExecutor(1) as pool:
+        deleting = pool.submit(lambda: [admin.delete_topics([name])[name].result() for name in names])
+        found = [set(topics.ids(names))]
+        while not deleting.done():
+            found.append(set(topics.ids(names)))
+    assert deleting.exception() is None
+    assert found[0] > found[-1]
 
 
 @pytest.mark.servers

@@ -55,7 +55,7 @@ def code_of(strategy: object, place: str) -> str:
     made_by = type(strategy)
     try:
         return content_id(inspect.getsource(sys.modules[made_by.__module__]))
-    except OSError as error:
+    except (OSError, TypeError) as error:
         raise ConfigError(
             f"{place}.strategy: expected {made_by.__name__} in a file of Python source, which is part of the vector's id; "
             f"found {made_by.__module__} without one: {error}"
@@ -65,10 +65,12 @@ def code_of(strategy: object, place: str) -> str:
 def _load(menu: Mapping[str, Any], path: str, place: str) -> Any:
     module, _, name = path.rpartition(".")
     try:
-        return getattr(import_module(module), name)
-    except (ImportError, AttributeError, ValueError) as error:
+        found = getattr(import_module(module), name)
+        inspect.signature(found)  # refuses what cannot be called, and what tells no parameters
+    except (ImportError, AttributeError, TypeError, ValueError) as error:
         named = f"one of {', '.join(sorted(menu))}, or " if menu else ""
         raise ConfigError(
             f"{place}.strategy: expected {named}the dotted path of a class that Python "
             f"can import here and on Spark's executors; found {path!r}: {error}"
         ) from error
+    return found

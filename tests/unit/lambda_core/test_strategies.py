@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from array import array
+
 import pytest
 
 from lambda_core.config.project import Choice
 from lambda_core.errors import ConfigError
-from lambda_core.strategies import build
+from lambda_core.strategies import build, code_of
 
 
 class Doubling:
@@ -35,10 +37,25 @@ def test_what_the_stage_gives_is_no_parameter_of_the_settings():
         build(MENU, Choice(strategy="doubling", parameters={"factor": 3}), "here", factor=7)
 
 
-@pytest.mark.parametrize("name", ["doublin", "lambda_core.clock.Nothing", "no.such.module"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param("doublin", id="misspelled"),
+        pytest.param("lambda_core.clock.Nothing", id="no-class-of-the-module"),
+        pytest.param("no.such.module", id="no-module"),
+        pytest.param("lambda_core.errors.__name__", id="a-text"),
+        pytest.param("builtins.dict", id="parameters-untold"),
+    ],
+)
 def test_an_unknown_strategy_names_the_menu_and_the_place(name):
     with pytest.raises(ConfigError, match=r"models\.a\.algorithm\.strategy: expected one of doubling"):
         build(MENU, Choice(strategy=name), "models.a.algorithm")
+
+
+@pytest.mark.parametrize("strategy", [pytest.param({}, id="built-in"), pytest.param(array("i"), id="compiled")])
+def test_a_class_without_source_has_no_code_to_be_part_of_an_id(strategy):
+    with pytest.raises(ConfigError, match=r"here\.strategy: expected .* in a file of Python source"):
+        code_of(strategy, "here")
 
 
 def test_an_unknown_parameter_shows_those_that_there_are():

@@ -8,6 +8,7 @@ from pyspark.sql import functions as F  # noqa: N812 - as Spark's own documentat
 
 from batch_layer.preparation.finishing import Finish
 from batch_layer.preparation.routing import key_columns
+from lambda_core.cleaning.references import with_references
 from lambda_core.errors import ConfigError
 from lambda_core.features.keys import entity_key_sql
 from lambda_core.features.requests_sql import request_feature_sql
@@ -72,6 +73,14 @@ def labelled_askers(context: RunContext, feature_set: str, askers: DataFrame) ->
     joined = keyed.join(told.groupBy(*joined_by).agg(first), joined_by, "left")
     outcome = (F.col("_first.label").alias("label"), F.col("_first.event_time_ms").alias("label_known_ms"))
     return joined.select(*keyed.drop(*joined_by).columns, *outcome)
+
+
+def read_sources(context: RunContext, feature_set: str) -> list[str]:
+    """Return the sources whose rows decide training rows: who asks, what is aggregated, outcomes, and their references."""
+    declared, label = context.definition.feature_set(feature_set), _label(context, feature_set)
+    of_groups = [context.definition.groups[group].source for group in declared.groups]
+    of_label = [label.source] if label else []
+    return with_references(context.project, [declared.asked_by, *of_groups, *of_label])
 
 
 def finish_of(context: RunContext, feature_set: str) -> Finish:

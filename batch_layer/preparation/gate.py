@@ -1,16 +1,25 @@
-"""The quality gate: the project's expectations, held against the rows that count. It may stop; it never removes."""
+"""The quality gate: the project's expectations, held against the rows that count. It may stop; it never removes.
+
+What it found of a version of a prepared table is kept beside that table: a preparation asks, and whoever makes something of
+the rows asks again (training rows, a publication), which costs nothing as long as neither rows nor expectations changed.
+"""
 
 from __future__ import annotations
 
 import os
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from lambda_core.errors import ConfigError, GateError
 from lambda_core.nearest import nearest
+from lambda_core.repositories.cards import read_card, write_card
+from lambda_core.schemas.ids import content_id
 from lambda_core.schemas.tables import prepared
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
     from lambda_core.config.sources import Expectation
     from lambda_core.context import RunContext
@@ -19,30 +28,87 @@ if TYPE_CHECKING:
 _RESULT_FORMAT = {"result_format": "SUMMARY"}
 
 
-def check_expectations(context: RunContext, sources: Sequence[str]) -> tuple[str, ...]:
+class Verdict(msgspec.Struct, frozen=True, kw_only=True):
+    """What the gate found of a source's rows.
+
+    Attributes:
+        version: of the prepared table. expectations: id of what was expected of it.
+        failed, warned: a sentence an expectation that was not met, by its severity.
+    """
+
+    version: int
+    expectations: str
+    failed: tuple[str, ...]
+    warned: tuple[str, ...]
+
+
+def check_expectations(
+    context: RunContext, sources: Sequence[str], versions: Mapping[str, int] | None = None
+) -> tuple[str, ...]:
     """Hold the sources' prepared rows that count to their expectations; return the sentences of those that only warn.
+
+    Args:
+        context: names tables and the project.
+        sources: those of them that expect nothing are passed over.
+        versions: of the prepared tables; the current one for a source that has none here.
 
     Raises:
         ConfigError: when an expectation does not exist or does not take its arguments.
         GateError: naming source, expectation, column, what was observed, and what to do; one line each.
     """
-    declared = [name for name in sources if context.project.sources[name].expectations]
-    if not declared:
-        return ()
-    begin = context.clock.now_ms()
-    data = _quiet_context().data_sources.add_spark("prepared", persist=True)
-    failures: list[str] = []
-    warnings: list[str] = []
-    for name in declared:
-        for expectation, sentence in _failures(context, data, name):
-            (failures if expectation.severity == "fail" else warnings).append(sentence)
-    for sentence in warnings:
-        context.log.warning("expectation missed", expectation=sentence)
-    seconds = (context.clock.now_ms() - begin) / 1000
-    context.log.info("expectations checked", sources=len(declared), failed=len(failures), seconds=seconds)
+    pinned = {
+        name: (versions or {}).get(name, context.tables.version(prepared(name)))
+        for name in sources
+        if context.project.sources[name].expectations
+    }
+    known = {name: _known(context, name, version) for name, version in pinned.items()}
+    new = _judged(context, {name: version for name, version in pinned.items() if known[name] is None})
+    verdicts = [new[name] if verdict is None else verdict for name, verdict in known.items()]
+    failures = [sentence for verdict in verdicts for sentence in verdict.failed]
     if failures:
         raise GateError("\n".join(failures))
-    return tuple(warnings)
+    return tuple(sentence for verdict in verdicts for sentence in verdict.warned)
+
+
+def _known(context: RunContext, name: str, version: int) -> Verdict | None:
+    """Return what was found of this version by what is expected now; None where it was never asked for."""
+    found = read_card(_card(context, name))
+    verdict = None if found is None else msgspec.convert(found, Verdict)
+    asked = (version, _expected(context, name))
+    return verdict if verdict is not None and (verdict.version, verdict.expectations) == asked else None
+
+
+def _judged(context: RunContext, versions: Mapping[str, int]) -> dict[str, Verdict]:
+    """Hold these versions to what is expected of them; keep what was found, and return it by source."""
+    if not versions:
+        return {}
+    begin, found = context.clock.now_ms(), {}
+    data = _quiet_context().data_sources.add_spark("prepared", persist=True)
+    for name, version in versions.items():
+        sentences: dict[str, list[str]] = {"fail": [], "warn": []}
+        for expectation, sentence in _failures(context, data, name, version):
+            sentences[expectation.severity].append(sentence)
+        for sentence in sentences["warn"]:
+            context.log.warning("expectation missed", expectation=sentence)
+        found[name] = Verdict(
+            version=version,
+            expectations=_expected(context, name),
+            failed=tuple(sentences["fail"]),
+            warned=tuple(sentences["warn"]),
+        )
+        write_card(_card(context, name), msgspec.to_builtins(found[name]))
+    failed, seconds = sum(len(one.failed) for one in found.values()), (context.clock.now_ms() - begin) / 1000
+    context.log.info("expectations checked", sources=len(found), failed=failed, seconds=seconds)
+    return found
+
+
+def _card(context: RunContext, name: str) -> Path:
+    """Return where a verdict is kept: in the table's folder, so that both go together; Delta passes over such names."""
+    return context.tables.folder(prepared(name)) / "_gate.json"
+
+
+def _expected(context: RunContext, name: str) -> str:
+    return content_id(*(expectation.model_dump_json() for expectation in context.project.sources[name].expectations))
 
 
 def _quiet_context() -> Any:
@@ -55,7 +121,7 @@ def _quiet_context() -> Any:
     return context
 
 
-def _failures(context: RunContext, data: Any, name: str) -> list[tuple[Expectation, str]]:
+def _failures(context: RunContext, data: Any, name: str, version: int) -> list[tuple[Expectation, str]]:
     import great_expectations as gx
 
     source = context.project.sources[name]
@@ -67,7 +133,8 @@ def _failures(context: RunContext, data: Any, name: str) -> list[tuple[Expectati
     for place, made in enumerate(expected):
         made.id = str(place)  # by which a result says whose it is; a suite takes none that has one already
     columns = [column for column in source.all_columns if _is_used(column, source.expectations)]
-    frame = context.tables.read(prepared(name)).where("duplicate is null").select(*columns or list(source.all_columns))
+    rows = context.tables.read(prepared(name), version).where("duplicate is null")
+    frame = rows.select(*columns or list(source.all_columns))
     batch = data.add_dataframe_asset(name=name).add_batch_definition_whole_dataframe("all")
     try:
         result = batch.get_batch({"dataframe": frame}).validate(suite, result_format=_RESULT_FORMAT)

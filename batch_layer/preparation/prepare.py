@@ -88,7 +88,8 @@ def prepare(context: RunContext, sources: Sequence[str] | None = None, *, full: 
     waves = in_waves(context.project, list(context.project.sources) if sources is None else sources)
     work = partial(_prepare_source, context, full=full)
     reports = [report for wave in waves for report in side_by_side(context, work, wave)]
-    warnings = check_expectations(context, [report.source for report in reports])
+    versions = {report.source: report.version for report in reports}
+    warnings = check_expectations(context, list(versions), versions)
     return PreparationReport(tuple(reports), warnings)
 
 

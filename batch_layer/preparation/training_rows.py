@@ -22,7 +22,8 @@ from typing import TYPE_CHECKING
 from pyspark.sql import functions as F  # noqa: N812 - as Spark's own documentation names it
 
 from batch_layer.modelling import other_vector
-from batch_layer.preparation.asking import asking_rows, between, finish_of, labelled_askers
+from batch_layer.preparation.asking import asking_rows, between, finish_of, labelled_askers, read_sources
+from batch_layer.preparation.gate import check_expectations
 from batch_layer.preparation.kernel import windowed
 from batch_layer.preparation.packets import tables_of
 from batch_layer.preparation.routing import reach_ms
@@ -73,6 +74,7 @@ def build_training_rows(
     its t alone, so that after new events it is enough to write the rows from the first of them on.
 
     Raises:
+        GateError: when rows of a source that decides them miss what is expected of them.
         GuardError: when rows that would stay are of another vector than the feature set's as it is declared now.
     """
     name, vector = tables.training(feature_set), context.definition.feature_set_id(feature_set)
@@ -103,6 +105,7 @@ def training_rows(
 
     Raises:
         ConfigError: when models of one feature set have different labels, or a partition column hides a feature.
+        GateError: when rows of a source that decides them miss what is expected of them.
     """
     return _made(context, feature_set, from_ms, until_ms, as_rows)[0]
 
@@ -125,6 +128,7 @@ def _made(
     schema: str | None = None,
 ) -> tuple[DataFrame, T.StructType]:
     """Return what the workers make of the training rows by `of`, of a schema that is theirs unless it is given; and theirs."""
+    check_expectations(context, read_sources(context, feature_set))
     askers = labelled_askers(context, feature_set, asking_rows(context, feature_set, from_ms, until_ms))
     groups = [context.definition.groups[name] for name in context.definition.feature_set(feature_set).groups]
     schemas = list(accumulate(groups, lambda known, group: answered_schema(group, known), initial=askers.schema))

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 
 from pyspark.sql import functions as F  # noqa: N812 - as Spark's own documentation names it
 
+from batch_layer.preparation.gate import check_expectations
 from batch_layer.preparation.tiles import Selection, TilesReport, build_tiles
 from batch_layer.publishing.batch_values import BatchValues, Loaded
 from batch_layer.publishing.horizon import Prepared
 from lambda_core.cleaning.clean import clean
 from lambda_core.cleaning.reading import read_fields
-from lambda_core.cleaning.references import read_references, reference_hashes
+from lambda_core.cleaning.references import read_references, reference_hashes, with_references
 from lambda_core.errors import GuardError
 from lambda_core.features.states_sql import updates_frame
 from lambda_core.schemas import tables
@@ -37,9 +38,17 @@ class SparkViewTables:
         self._tiles: dict[str, DataFrame] = {}
 
     def prepared(self) -> list[Prepared]:
-        """Return what of each source was prepared; its versions pin the tables for the whole publication."""
-        sources = dict.fromkeys(group.source for group in self._context.definition.groups.values())
-        return side_by_side(self._context, partial(prepared_of, self._context), sources)
+        """Return what of each source was prepared; its versions pin the tables for the whole publication.
+
+        Raises:
+            GateError: when rows of a source, or of a reference that it looks up, miss what is expected of them.
+        """
+        context = self._context
+        sources = dict.fromkeys(group.source for group in context.definition.groups.values())
+        found = side_by_side(context, partial(prepared_of, context), sources)
+        pinned = {one.source: one.versions["prepared"] for one in found}
+        check_expectations(context, with_references(context.project, sources), pinned)
+        return found
 
     def accounts(self, prepared: list[Prepared], horizon: int) -> dict[str, int]:
         """Return source -> records before the horizon; GuardError when raw and prepared do not agree."""

@@ -10,6 +10,8 @@ from pyspark.sql import functions as F  # noqa: N812 - as Spark's own documentat
 from lambda_core.schemas.tables import prepared
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from pyspark.sql import DataFrame
 
     from lambda_core.config.project import Project
@@ -27,6 +29,14 @@ def references_of(project: Project, *source_names: str) -> list[str]:
     """Return the names of the references that the sources' lookups join, in order of their first use."""
     sources = (project.sources[name] for name in source_names)
     return list(dict.fromkeys(lookup.source for source in sources for lookup in source.lookups.values()))
+
+
+def with_references(project: Project, source_names: Iterable[str]) -> list[str]:
+    """Return the names of these sources, then of all references that they look up, and that those look up."""
+    found = list(dict.fromkeys(source_names))
+    for one in found:
+        found += [name for name in references_of(project, one) if name not in found]
+    return found
 
 
 def read_references(context: RunContext, *source_names: str) -> dict[str, DataFrame]:

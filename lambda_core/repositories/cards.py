@@ -1,4 +1,4 @@
-"""Cards: a small JSON file beside something says whose it is, since whoever came first wrote it."""
+"""Cards: a small JSON file beside something says whose it is, since whoever came first wrote it, or what was found of it."""
 
 from __future__ import annotations
 
@@ -27,9 +27,7 @@ def claim_card(card: Path, mine: Mapping[str, Any]) -> dict[str, Any]:
     reads half a card, and nobody's takes the place of another's.
     """
     if not card.exists():
-        card.parent.mkdir(parents=True, exist_ok=True)
-        beside = card.with_name(f"{card.name}.{uuid.uuid4().hex}")
-        beside.write_text(json.dumps(mine, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+        beside = _beside(card, mine)
         try:
             card.hardlink_to(beside)
         except FileExistsError:
@@ -37,3 +35,15 @@ def claim_card(card: Path, mine: Mapping[str, Any]) -> dict[str, Any]:
         finally:
             beside.unlink()
     return read_card(card) or {}
+
+
+def write_card(card: Path, said: Mapping[str, Any]) -> None:
+    """Write the card in the place of what it said before; whoever reads meanwhile reads one of both, whole."""
+    _beside(card, said).replace(card)
+
+
+def _beside(card: Path, said: Mapping[str, Any]) -> Path:
+    card.parent.mkdir(parents=True, exist_ok=True)
+    beside = card.with_name(f"{card.name}.{uuid.uuid4().hex}")
+    beside.write_text(json.dumps(said, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+    return beside

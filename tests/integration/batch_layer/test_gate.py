@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from batch_layer.preparation import gate
 from batch_layer.preparation.gate import check_expectations
 from lambda_core.bootstrap import assemble
 from lambda_core.clock import FixedClock
@@ -121,6 +122,29 @@ def test_all_failures_are_told_at_once_each_by_its_own_name(context):
         "source parcels: expected column_values_to_be_between of size {'max_value': 2}",
         "source parcels: expected column_values_to_not_be_null of code ",
     ]
+
+
+def test_what_was_found_is_told_again_without_a_look_until_rows_or_expectations_change(context, monkeypatch):
+    null = {"expect": "column_values_to_not_be_null", "arguments": {"column": "code"}}
+    small = {"expect": "column_values_to_be_between", "arguments": {"column": "size", "max_value": 5}}
+    run, told = context([null, {**small, "severity": "warn"}], [(None, 77, None)]), []
+    with monkeypatch.context() as patched:
+        for _ in range(2):
+            with pytest.raises(GateError) as failed:
+                check_expectations(run, ["parcels"])
+            told.append(str(failed.value))
+            patched.setattr(gate, "_judged", lambda _, versions: {} if not versions else pytest.fail("looked again"))
+    assert told[0] == told[1]
+
+    assert len(check_expectations(context([{**null, "severity": "warn"}], [(None, 77, None)]), ["parcels"])) == 1
+
+    failing = run.tables.version("prepared_parcels")
+    run.tables.replace(
+        "prepared_parcels", run.spark.createDataFrame(GOOD, "code string, size bigint, duplicate string")
+    )
+    assert len(check_expectations(run, ["parcels"])) == 1
+    with pytest.raises(GateError):
+        check_expectations(run, ["parcels"], {"parcels": failing})
 
 
 @pytest.mark.parametrize("place", [0, 1])

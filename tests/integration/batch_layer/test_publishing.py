@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 import pytest
 from confluent_kafka.admin import AdminClient
+from pyspark.sql import functions as F  # noqa: N812 - as Spark's own documentation names it
 
 from batch_layer.publishing import publish, revert
 from batch_layer.publishing.batch_values import BatchValues
@@ -14,7 +15,7 @@ from batch_layer.publishing.publish import PublicationReport
 from batch_layer.publishing.retiring import LIFE_SECONDS
 from lambda_core.config.project import Project
 from lambda_core.context import RunContext
-from lambda_core.errors import GuardError, PointerMovedError, PositionError
+from lambda_core.errors import GateError, GuardError, PointerMovedError, PositionError
 from lambda_core.features.keys import entity_key
 from lambda_core.repositories.log import KafkaTopics, producer
 from lambda_core.repositories.pointers import PointerRepository
@@ -96,9 +97,10 @@ def twice(shared):
     return shared
 
 
-def copied(spark, written, folder, **servers):
-    tables_of, rows = written
-    context = shop.context_of(spark, folder, shop.plain(shop.new_name()), **servers)
+def copied(spark, written, folder, expectations=(), **servers):
+    (tables_of, rows), settings = written, shop.plain(shop.new_name())
+    settings["sources"]["orders"]["expectations"] = list(expectations)
+    context = shop.context_of(spark, folder, settings, **servers)
     shutil.copytree(tables_of, context.environment.tables)
     shop.send(context, rows)
     return World(context, rows)
@@ -194,6 +196,23 @@ def test_raw_records_that_were_never_prepared_stop_the_publication(world):
     with pytest.raises(GuardError, match="run preparation"):
         world.publish()
     assert world.pointers.get() is None
+
+
+def test_rows_that_miss_what_is_expected_of_them_are_not_published_whenever_that_is_asked_for(
+    spark, store, broker, written, tmp_path
+):
+    expected = {"expect": "column_values_to_be_between", "arguments": {"column": "items", "max_value": 7}}
+    world = copied(spark, written, tmp_path, [expected], store=store, broker=broker)
+
+    for _ in range(2):
+        with pytest.raises(GateError, match="source orders: expected column_values_to_be_between of items"):
+            world.publish()
+    assert world.pointers.get() is None
+
+    rows = world.context.tables.read(tables.prepared("orders"))
+    world.context.tables.replace(tables.prepared("orders"), rows.withColumn("items", F.expr("least(items, 7)")))
+    assert world.publish().covered
+    forget(world.context)
 
 
 def test_a_revert_goes_back_to_what_was_before_and_the_next_one_forth(twice):

@@ -117,12 +117,21 @@ def frame_of(spark, source: str, rows: list[Row]) -> DataFrame:
 
 @dataclass
 class Frames:
-    """Tables at hand: the gate reads them, and nothing else."""
+    """Tables at hand: the gate reads them, and keeps what it found in their folder."""
 
     frames: dict[str, DataFrame]
+    below: Path
 
-    def read(self, name: str) -> DataFrame:
+    def read(self, name: str, version: int) -> DataFrame:
+        del version
         return self.frames[name]
+
+    def version(self, name: str) -> int:
+        del name
+        return 0
+
+    def folder(self, name: str) -> Path:
+        return self.below / name
 
 
 @pytest.fixture
@@ -135,7 +144,7 @@ def gate(interpreted, tmp_path, cleaned) -> Callable[[int | None], tuple[str, ..
             for name, rows in cleaned.items()
         }
         context = assemble(PROJECT, Environment(state=tmp_path), FixedClock(0))
-        context.builders |= {"spark": lambda _: interpreted, "tables": lambda _: Frames(frames)}
+        context.builders |= {"spark": lambda _: interpreted, "tables": lambda _: Frames(frames, tmp_path / str(count))}
         return check_expectations(context, list(PROJECT.sources))
 
     return check

@@ -10,7 +10,7 @@ from batch_layer.modelling import labelled_rows
 from batch_layer.preparation.no_future import no_future_check
 from batch_layer.preparation.training_rows import TrainingRowsReport, build_training_rows, training_rows
 from lambda_core.context import RunContext
-from lambda_core.errors import ConfigError, GuardError
+from lambda_core.errors import ConfigError, GateError, GuardError
 from lambda_core.features.keys import entity_key
 from lambda_core.schemas import tables
 from lambda_core.views.answering import Answerer, Question
@@ -209,6 +209,20 @@ def test_keys_name_the_file_or_the_topic(late_world):
     topic = late_world.context.project.sources["orders"].topic
 
     assert {row["key"].rsplit("/", 1)[0] for row in late_world.found} == {"file/-1", f"{topic}/0", f"{topic}/1"}
+
+
+@pytest.mark.parametrize("source", ["orders", "refunds"])
+def test_no_rows_are_made_of_a_source_that_misses_what_is_expected_of_it(spark, tmp_path, source):
+    settings = shop.declared("shop_gate")
+    expected = {"expect": "column_values_to_be_between", "arguments": {"column": "items", "max_value": 7}}
+    settings["sources"] = {**settings["sources"], source: {**settings["sources"][source], "expectations": [expected]}}
+    context = shop.context_of(spark, tmp_path, settings)
+    for one in ("orders", "refunds"):
+        shop.write(context, [{**row, "items": 8} for row in shop.orders(1, 5)], one)
+
+    with pytest.raises(GateError, match=f"source {source}: expected column_values_to_be_between of items"):
+        build_training_rows(context, "order")
+    assert not context.tables.exists(tables.training("order"))
 
 
 def test_two_labels_for_one_vector_are_refused(spark, tmp_path):

@@ -8,9 +8,12 @@ from typing import TYPE_CHECKING
 from pyspark.sql import functions as F  # noqa: N812 - as Spark's own documentation names it
 
 from batch_layer.preparation.condition.keeping import before_part, stored
+from batch_layer.preparation.condition.profile import Profile
+from batch_layer.preparation.condition.profiling import batch_column
 from batch_layer.preparation.placing import by_reason
 from batch_layer.preparation.prepare import prepare
-from batch_layer.preparation.progress import progress_of
+from batch_layer.preparation.progress import beyond, progress_of
+from lambda_core.cleaning.references import references_of
 from lambda_core.errors import ConfigError
 from lambda_core.nearest import nearest
 from lambda_core.schemas import tables as schema
@@ -62,10 +65,16 @@ class SourceData:
 
 @dataclass(frozen=True)
 class BatchData:
-    """A batch of a source: a file's records, or what a topic appended on a day; times in milliseconds."""
+    """A batch of a source: a file's records, or what a topic appended on a day.
+
+    Attributes:
+        rows: of the raw table. waiting: those of them that no preparation took yet.
+        first_ms, last_ms: when its records were appended, in milliseconds.
+    """
 
     batch_id: str
     rows: int
+    waiting: int
     accepted: int
     quarantined: int
     first_ms: int | None
@@ -105,7 +114,7 @@ def source_data(context: RunContext, name: str) -> SourceData:
     Raises:
         ConfigError: when the name is no source.
     """
-    declared = _known(context, name)
+    declared = known_source(context, name)
     names = [one(name) for one in (schema.raw, schema.prepared, schema.quarantine, schema.profile)]
     found = tuple(_table(context, one) for one in names if context.tables.exists(one))
     counting = duplicates = 0
@@ -120,7 +129,7 @@ def source_data(context: RunContext, name: str) -> SourceData:
         description=declared.description,
         owner=declared.owner,
         retention=RETENTION,
-        waiting=declared.kind == "event" and not progress_of(context, name).positions,
+        waiting=declared.kind == "event" and not _reached(context, name),
         accepted=counting,
         duplicates=duplicates,
         tables=found,
@@ -128,16 +137,28 @@ def source_data(context: RunContext, name: str) -> SourceData:
 
 
 def batches(context: RunContext, name: str) -> list[BatchData]:
-    """Return the newest batches of a source, oldest first, as they were assessed; as many as it is compared with.
+    """Return the newest batches of a source, oldest first, as many as one is compared with: what raw has, what came of it.
 
     Raises:
         ConfigError: when the name is no source.
     """
-    _known(context, name)
-    return [
-        BatchData(batch, one.rows, one.accepted, one.quarantined, one.first_ms, one.last_ms)
-        for batch, one in before_part(stored(context, name), "").items()
-    ]
+    declared, raw = known_source(context, name), schema.raw(name)
+    if not context.tables.exists(raw):
+        return []
+    profiles, nothing = before_part(stored(context, name), ""), Profile()
+    rows = F.count(F.lit(1)).alias("rows")
+    waiting = F.count_if(F.expr(beyond(_reached(context, name)))).alias("waiting")
+    first, last = F.min("append_time_ms").alias("first_ms"), F.max("append_time_ms").alias("last_ms")
+    found = context.tables.read(raw).groupBy(batch_column().alias("batch")).agg(rows, waiting, first, last)
+    newest = found.orderBy(F.desc("last_ms"), F.desc("batch")).limit(declared.condition.history + 1).collect()
+    made = []
+    for row in reversed(newest):  # one small row a batch
+        came_of = profiles.get(row["batch"], nothing)
+        # Of a reference all of it is prepared whenever it is: what was measured is not waiting.
+        left = row["waiting"] if declared.kind == "event" else row["rows"] - came_of.rows
+        span = (row["first_ms"], row["last_ms"])
+        made.append(BatchData(row["batch"], row["rows"], left, came_of.accepted, came_of.quarantined, *span))
+    return made
 
 
 def quarantined(context: RunContext, name: str, most: int = 50) -> list[Reasoned]:
@@ -146,7 +167,7 @@ def quarantined(context: RunContext, name: str, most: int = 50) -> list[Reasoned
     Raises:
         ConfigError: when the name is no source.
     """
-    _known(context, name)
+    known_source(context, name)
     if not context.tables.exists(schema.quarantine(name)):
         return []
     first = F.min(F.struct("partition", "offset", "batch_id", "excerpt"))
@@ -165,14 +186,27 @@ def replay(context: RunContext, name: str) -> Replayed:
     Raises:
         ConfigError: when the name is no source. GateError, DataError, SchemaError: as of a preparation.
     """
-    _known(context, name)
+    known_source(context, name)
     table = schema.quarantine(name)
     before = context.tables.read(table).count() if context.tables.exists(table) else 0
     report = prepare(context, [name]).sources[0]
     return Replayed(name, before, report.quarantined, report.accepted)
 
 
-def _known(context: RunContext, name: str) -> Source:
+def _reached(context: RunContext, name: str) -> dict[int, int]:
+    """Return partition -> next offset that is not prepared; nothing where all of it will be prepared anew."""
+    needed = references_of(context.project, name)
+    if not all(context.tables.exists(schema.prepared(reference)) for reference in needed):
+        return {}
+    return progress_of(context, name).positions
+
+
+def known_source(context: RunContext, name: str) -> Source:
+    """Return the declaration of a source.
+
+    Raises:
+        ConfigError: when the name is none, with the nearest one.
+    """
     declared = context.project.sources
     if name not in declared:
         raise ConfigError(

@@ -66,19 +66,23 @@ def show(source: Name, *, as_json: AsJson = False) -> None:
         [
             one.batch_id,
             _count(one.rows),
+            _count(one.waiting),
             _count(one.accepted),
             _count(one.quarantined),
             *_span(one.first_ms, one.last_ms),
         ]
         for one in parts
     ]
-    _print_table("Newest batches", ("batch", "rows", "accepted", "quarantined", "first", "last"), cells)
+    _print_table("Newest batches", ("batch", "rows", "waiting", "accepted", "quarantined", "first", "last"), cells)
 
 
 @app.command()
 def report(source: Name, *, as_json: AsJson = False) -> None:
     """Say where the report on a source's condition lies, and its findings; exit code 1 when there are any."""
+    from batch_layer.preparation.catalogue import known_source
+
     own = context()
+    known_source(own, source)
     page = own.environment.reports / f"{source}.html"
     told = _told(page)
     if as_json:

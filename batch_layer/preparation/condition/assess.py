@@ -80,16 +80,22 @@ def assess(context: RunContext, name: str, cleaned: DataFrame, found: Survey, kn
 
 
 def assess_age(context: RunContext, name: str) -> Condition:
-    """Judge a source from which nothing new came: only by the age of its newest record, where that is declared.
+    """Judge a source from which nothing new came by the age of its newest record, where that is declared; report it.
+
+    The report shows the newest batch once more, as it was judged when it came: what is told and may stop is the age alone.
 
     Raises:
         GateError: where it is too old, and declared to stop.
     """
     if context.project.sources[name].condition.newest_ms is None:
         return Condition()
-    found = _age(context, name, before_part(stored(context, name), "").values())
-    _stop_or_tell(context, found, "")
-    return Condition(findings=tuple(one.sentence for one in found))
+    together = before_part(stored(context, name), "")
+    judge = Judge(name, context.project.sources[name])
+    newest = [_report(judge, together, batch) for batch in list(together)[-1:]]
+    found = _age(context, name, together.values())
+    page = write(context.environment.reports, SourceCondition(name, context.clock.now_ms(), newest, found))
+    _stop_or_tell(context, found, str(page))
+    return Condition(findings=tuple(one.sentence for one in found), page=str(page))
 
 
 def is_open(batch: str, batches: Iterable[str]) -> bool:

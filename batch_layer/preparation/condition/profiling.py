@@ -50,6 +50,13 @@ def profiles_of(source: Source, cleaned: DataFrame, headers: Sequence[str]) -> d
     return found
 
 
+def batch_column() -> Column:
+    """Return the name of a raw or cleaned record's batch."""
+    day = F.date_format(F.timestamp_millis("append_time_ms"), "yyyy-MM-dd")
+    of_topic = F.concat(F.lit(LOG_BATCH), day)
+    return F.coalesce(F.when(F.col("partition") < 0, F.col("batch_id")).otherwise(of_topic), F.lit("?"))
+
+
 def measured_columns(source: Source) -> list[m.Measured]:
     """Return the source's columns as they are measured."""
     return [
@@ -66,13 +73,11 @@ def _kind(declared: Declared) -> m.Kind:
 
 
 def _measurable(source: Source, cleaned: DataFrame) -> DataFrame:
-    day = F.date_format(F.timestamp_millis("append_time_ms"), "yyyy-MM-dd")
-    batch = F.when(F.col("partition") < 0, F.col("batch_id")).otherwise(F.concat(F.lit(LOG_BATCH), day))
     values = (
         _value(name, declared).alias(f"c{place}") for place, (name, declared) in enumerate(source.all_columns.items())
     )
     return cleaned.select(
-        F.coalesce(batch, F.lit("?")).alias(m.BATCH),
+        batch_column().alias(m.BATCH),
         (F.size("reasons") == 0).alias(m.USABLE),
         F.expr(ACCEPTED).alias(m.COUNTED),
         F.when(F.col("unique_id").isNotNull(), F.xxhash64("unique_id")).alias(m.KEY),

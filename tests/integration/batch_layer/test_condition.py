@@ -177,7 +177,11 @@ def test_an_empty_batch_is_named_by_the_age_of_the_newest_record(spark, stopped)
     ):
         prepare(later)
     warned = dataclasses.replace(later, project=shop({"newest": "2d"}))
-    assert any("nothing has come since" in finding for finding in prepare(warned).sources[0].findings)
+    report = prepare(warned).sources[0]
+    assert any("nothing has come since" in finding for finding in report.findings)
+    told = json.loads(Path(report.page).with_suffix(".json").read_text())
+    assert "newest" in [one["check"] for one in told["findings"]]
+    assert len(told["batches"]) == 1
 
 
 def test_a_field_that_is_misnamed_is_told_with_its_file_and_what_to_declare(spark, stopped):

@@ -17,7 +17,7 @@ from lambda_core.schemas import tables
 from lambda_core.schemas.ids import content_id, content_id_sql
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from pyspark.sql import Column, DataFrame
 
@@ -60,9 +60,10 @@ def part_hash(rows: Iterable[tuple[str, int]]) -> str:
     return hash_text(sum(int(content_id(key, own), 16) for key, own in rows))
 
 
-def note(split_id: str, training_version: int, parts: Parts) -> str:
-    """Return what is kept with the table's commit: the split's id, what it was made from, and each part's hash."""
-    return json.dumps({"split_id": split_id, "training_version": training_version, "parts": parts}, sort_keys=True)
+def note(split_id: str, training_version: int, parts: Parts, warnings: Sequence[str]) -> str:
+    """Return what is kept with the table's commit: the split's id, its origin, each part's hash, and what is uneven."""
+    kept = {"split_id": split_id, "training_version": training_version, "parts": parts, "warnings": list(warnings)}
+    return json.dumps(kept, sort_keys=True)
 
 
 def recorded_split(context: RunContext, model: str) -> str:

@@ -15,7 +15,7 @@ from batch_layer.segregation.summary import summarise
 from lambda_core.errors import ConfigError, GuardError
 from lambda_core.schemas import tables
 from lambda_core.schemas.ids import content_id
-from lambda_core.strategies import build
+from lambda_core.strategies import build, code_of
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -32,7 +32,7 @@ class SegregationReport:
     """The recorded split.
 
     Attributes:
-        split_id: names the rows, the rule and its parameters. training_version: of the table that the rows are from.
+        split_id: names the rows, the rule with its parameters, and the file of a class of one's own. training_version: of the table that the rows are from.
         version: of the split's table. counts: one a split and partition.
         hashes: split -> hash over its rows, whatever their order (see `batch_layer.recorded_split`).
         unlabelled: rows without an outcome; they have no split unless `split.unlabelled` says so.
@@ -71,11 +71,18 @@ def segregate(context: RunContext, model: str) -> SegregationReport:
         _refuse_empty(summary, model)
         _refuse_repeated(assigned, strategy, model)
         warnings = (*_leaks(assigned, summary.span, strategy, declared, delay_ms), *unevenness(summary.counts))
-        split_id = content_id(context.definition.id, declared.split.model_dump_json(), delay_ms, name, training_version)
+        split_id = content_id(
+            context.definition.id,
+            declared.split.model_dump_json(),
+            delay_ms,
+            name,
+            training_version,
+            *_own_code(strategy, model),
+        )
         version = context.tables.replace(
             tables.split(model),
             assigned.select("prediction_key", "split", "row_hash", F.lit(split_id).alias("split_id")),
-            note=note(split_id, training_version, summary.parts),
+            note=note(split_id, training_version, summary.parts, warnings),
         )
     finally:
         assigned.unpersist()
@@ -135,11 +142,20 @@ def _refuse_empty(summary: Summary, model: str) -> None:
         )
 
 
-def _refuse_repeated(assigned: DataFrame, strategy: Strategy, model: str) -> None:
-    """Refuse a row with more than one split, which a class of one's own may make by a join; ours are tested for it."""
+def _own_code(strategy: Strategy, model: str) -> tuple[str, ...]:
+    """Return the id of the file of a class of one's own; nothing for ours, whose rules are the product's."""
+    return () if _is_ours(strategy) else (code_of(strategy, f"models.{model}.split"),)
+
+
+def _is_ours(strategy: Strategy) -> bool:
     from batch_layer.segregation import STRATEGIES  # the menu imports this module
 
-    if type(strategy) in STRATEGIES.values():
+    return type(strategy) in STRATEGIES.values()
+
+
+def _refuse_repeated(assigned: DataFrame, strategy: Strategy, model: str) -> None:
+    """Refuse a row with more than one split, which a class of one's own may make by a join; ours are tested for it."""
+    if _is_ours(strategy):
         return
     repeated = assigned.groupBy("prediction_key").count().where("count > 1").first()
     if repeated is not None:

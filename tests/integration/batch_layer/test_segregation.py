@@ -2,6 +2,8 @@
 
 import doctest
 import importlib
+import json
+import sys
 
 import pytest
 
@@ -100,6 +102,7 @@ def test_the_past_trains_the_future_tests_and_what_is_between_does_neither(conte
         ("test", "south"): (1, 0),
     }
     assert report.warnings == ("partition south: 0 training rows and 1 test rows; it needs both",)
+    assert json.loads(context.tables.note(tables.split("refunds")))["warnings"] == list(report.warnings)
 
 
 def test_the_id_names_the_rows_and_the_rule_and_the_hashes_what_is_in_them(context):
@@ -223,6 +226,35 @@ def test_a_class_of_one_s_own_is_held_to_the_contract(spark, tmp_path, monkeypat
 
     with pytest.raises(GuardError, match=said):
         segregate(context, "refunds")
+
+
+OWN = """
+from batch_layer.segregation import Strategy
+
+class Half(Strategy):
+    def __init__(self, delay_ms):
+        pass
+
+    def assign(self, rows):
+        return rows.selectExpr("*", "if(t_ms < 30 * 3600000, 'train', 'test') as split")
+"""
+
+
+def test_the_file_of_a_class_of_one_s_own_is_part_of_the_splits_id(spark, tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(tmp_path)
+
+    def id_of(text: str) -> str:
+        (tmp_path / "own_split.py").write_text(text, encoding="utf-8")
+        monkeypatch.delitem(sys.modules, "own_split", raising=False)
+        importlib.invalidate_caches()
+        context = splitting(spark, tmp_path / "state", strategy="own_split.Half", entities=[])
+        if not context.tables.exists(tables.training("order")):
+            training_table(context, orders())
+        return segregate(context, "refunds").split_id
+
+    first = id_of(OWN)
+    assert id_of(OWN) == first
+    assert id_of(OWN.replace("<", "<=")) != first
 
 
 @pytest.mark.parametrize(

@@ -190,7 +190,7 @@ def await_drained(stage: Stage, replayed: Replayed) -> None:
             in_raw = all(_log_rows(tables / f"raw_{source}") >= sent for source, sent in replayed.sent.items())
             return in_raw and _rows(tables / f"scores_{MODEL}") >= kinds["record"] + kinds["duplicate"]
 
-        until("everything sent in raw, and scored", drained, 180, stage.logs / "score.log")
+        until("everything sent in raw, and scored", drained, 600, stage.logs / "score.log")
 
 
 def commands(stage: Stage, records: Sequence[Record]) -> list[tuple[str, str]]:

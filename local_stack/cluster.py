@@ -7,12 +7,12 @@ from pathlib import Path
 import redis
 import tenacity
 
-from local_stack.ports import LOOPBACK, free_port
+from local_stack.ports import LOOPBACK, free_ports
 from local_stack.server import ServerError
 from local_stack.store import Store
 
 SLOTS = 16_384
-JOINED_SECONDS = 30.0
+JOINED_SECONDS = 120.0
 _NODE_TIMEOUT_MS = "5000"
 
 
@@ -49,7 +49,9 @@ class StoreCluster:
 
     def __init__(self, folder: Path, shards: int = 3) -> None:
         folder = Path(folder).absolute()
-        self.shards = [Shard(folder / f"shard{place}", free_port(), free_port()) for place in range(shards)]
+        ports = free_ports(2 * shards)
+        pairs = zip(ports[::2], ports[1::2], strict=True)
+        self.shards = [Shard(folder / f"shard{place}", *pair) for place, pair in enumerate(pairs)]
 
     @property
     def address(self) -> str:

@@ -12,7 +12,7 @@ from local_stack.errors import StackError
 from local_stack.ports import LOOPBACK
 from local_stack.process import STOP_SECONDS, last_lines, spawn
 
-READY_SECONDS = 60.0
+READY_SECONDS = 180.0
 
 
 class ServerError(StackError):

@@ -84,7 +84,7 @@ def parts(spark) -> Parts:
 
 @pytest.mark.slow
 @pytest.mark.servers
-@pytest.mark.timeout(600)  # recoveries are waited for, however busy the machine is
+@pytest.mark.timeout(1_200)  # recoveries are waited for, however busy the machine is
 def test_nothing_is_lost_doubled_or_different_after_each_of_the_five_was_killed(spark, tmp_path: Path):
     timing = Timing("realtime 10 seconds", "1 second")
     settings = Settings(seed=1, rate=200, customers=400, publications=0, losses=False, timing=timing)

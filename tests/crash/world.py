@@ -47,7 +47,7 @@ from tests.crash.sales import SHOPS
 from tests.crash.sending import Sender, placed, read
 from tests.crash.system import ROOT, Process, System
 
-BACK_S, POINTS_S, VIEWS_S = 180.0, 1_800.0, 1_800.0
+BACK_S, POINTS_S, VIEWS_S = 400.0, 1_800.0, 1_800.0
 STILL_S = 120.0
 """What is waited for ends the run when it has not come nearer for so long, however long it takes in all."""
 QUERIES_RUN = "queries run"

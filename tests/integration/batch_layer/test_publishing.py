@@ -5,7 +5,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import pytest
-from confluent_kafka.admin import AdminClient
 from pyspark.sql import functions as F  # noqa: N812 - as Spark's own documentation names it
 
 from batch_layer.publishing import publish, revert
@@ -25,6 +24,7 @@ from lambda_core.schemas.messages import UPDATES, topic
 from lambda_core.views.packing import unpack
 from lambda_core.views.reading import read_group
 from tests.integration.batch_layer import shop
+from tests.integration.kafka_topics import delete_topic
 from tests.laws import oracle
 
 pytestmark = pytest.mark.servers
@@ -180,8 +180,7 @@ def test_horizons_do_not_go_back(published):
 
 
 def test_a_topic_made_again_under_its_name_is_refused(world):
-    admin = AdminClient({"bootstrap.servers": world.context.environment.kafka})
-    admin.delete_topics([world.topic], operation_timeout=10)[world.topic].result()
+    delete_topic(world.context.environment.kafka, world.topic)
     KafkaTopics(world.context.environment.kafka).create({world.topic: 2})
 
     with pytest.raises(PositionError, match="made again under its name"):

@@ -6,7 +6,6 @@ import uuid
 from pathlib import Path
 
 import pytest
-from confluent_kafka.admin import AdminClient
 
 from batch_layer.ingestion import ingest
 from batch_layer.ingestion.kafka_ranges import begin_of, spans_of
@@ -16,6 +15,7 @@ from lambda_core.config.project import Project
 from lambda_core.errors import PositionError
 from lambda_core.repositories.log import KafkaTopics, producer
 from lambda_core.repositories.raw_log import RawLog, log_rows
+from tests.integration.kafka_topics import delete_topic
 
 
 @pytest.fixture
@@ -85,8 +85,7 @@ def test_ranges_and_the_stream_bring_each_position_once_in_any_order(context):
 def test_a_topic_that_was_made_again_is_refused_since_its_positions_mean_other_records(context):
     send(context, b"a")
     ingest(context)
-    admin = AdminClient({"bootstrap.servers": context.environment.kafka})
-    admin.delete_topics([topic_of(context)], operation_timeout=20)[topic_of(context)].result()
+    delete_topic(context.environment.kafka, topic_of(context))
     topics = KafkaTopics(context.environment.kafka)
     topics.create({topic_of(context): 2})
 

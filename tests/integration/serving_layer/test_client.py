@@ -12,7 +12,7 @@ from lambda_core.clock import FixedClock
 from lambda_core.errors import ConfigError, EpochError, SchemaError, StoreError
 from lambda_core.repositories.caught_up import CaughtUp
 from lambda_core.repositories.record_store import DefinitionStore
-from lambda_core.repositories.store import client_of
+from lambda_core.repositories.store import client_of, connect
 from serving_layer.client import ServingClient
 from serving_layer.client.client import Scoring, answer_seconds
 from serving_layer.routing.questions import Asked
@@ -151,12 +151,12 @@ def test_when_redis_ends_the_batch_values_read_last_answer_and_then_the_default(
 def test_a_redis_that_hangs_is_answered_for_within_the_deadline(own_store, new_shop, definition):
     hurried = definition.project.serving.model_copy(update={"deadline_ms": 250})
     project = definition.project.model_copy(update={"serving": hurried})
-    client = client_of(own_store.address, answer_seconds(project))
-    shop = new_shop(client)
-    shop.publish([], 0)
+    patient = connect(own_store.url)
+    new_shop(patient).publish([], 0)
     late = []
-    serving = ServingClient(project, definition, client, missed=lambda *one: late.append(one))
-    client.execute_command("CLIENT", "PAUSE", "3000", "ALL")
+    hasty = client_of(own_store.address, answer_seconds(project))
+    serving = ServingClient(project, definition, hasty, missed=lambda *one: late.append(one))
+    patient.execute_command("CLIENT", "PAUSE", "30000", "ALL")
 
     from time import monotonic
 
@@ -165,7 +165,7 @@ def test_a_redis_that_hangs_is_answered_for_within_the_deadline(own_store, new_s
     took = monotonic() - begin
 
     assert answer.source == "default"
-    assert took < 1  # Redis hangs for three seconds; the rest is for a busy machine
+    assert took < 10  # Redis hangs for thirty seconds; the rest is for a busy machine
     assert [source for source, _ in late] == ["merged", "batch_only"]
     serving.close()
 

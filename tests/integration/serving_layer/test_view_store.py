@@ -198,24 +198,26 @@ def test_flips_under_load_never_mix_generations(store, shop, monkeypatch, at_onc
         for name in names:
             shop.load(f"g{number}", events[:number], only=name)
     shop.publish([], FAR)
-    stop, wrong, seen, reads = threading.Event(), [], set(), threading.Semaphore(0)
+    stop, wrong, seen = threading.Event(), [], set()
+    reads = [threading.Semaphore(0) for _ in range(3)]
 
-    def reader():
+    def reader(own):
         views = ViewStore(connect(store.url), shop.keys)
         while not stop.is_set():
             read = views.read([("by_all", name) for name in names])
             current = read.pointer.current.generation
             seen.add(current)
-            reads.release()
+            own.release()
             rows = [one.batch.hops[86_400_000].suffix(0) for one in read.entities.values()]
             wrong.extend(row for row in rows if row != expected[current])
 
-    threads = [threading.Thread(target=reader) for _ in range(3)]
+    threads = [threading.Thread(target=reader, args=[own]) for own in reads]
     for thread in threads:
         thread.start()
     for number in range(100):
         shop.flip(f"g{number % 29 + 1}", FAR)
-        assert all(reads.acquire(timeout=10) for _ in range(9))  # or no reader would ever see the pointer stand still
+        # Each reads thrice before the next flip: or one that gets no time would never see the pointer stand still.
+        assert all(own.acquire(timeout=60) for own in reads * 3)
     stop.set()
     for thread in threads:
         thread.join()

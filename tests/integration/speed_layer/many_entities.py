@@ -168,7 +168,7 @@ class Many:
         """Wait until this is true."""
         waiting = tenacity.Retrying(
             retry=tenacity.retry_if_result(lambda found: not found),
-            stop=tenacity.stop_after_delay(30),
+            stop=tenacity.stop_after_delay(120),
             wait=tenacity.wait_fixed(0.02),
         )
         waiting(reached)

@@ -21,7 +21,7 @@ from local_stack.ports import free_port
 from local_stack.store import Store
 
 pytestmark = pytest.mark.servers
-soon = tenacity.retry(stop=tenacity.stop_after_delay(40), wait=tenacity.wait_fixed(0.1), reraise=True)
+soon = tenacity.retry(stop=tenacity.stop_after_delay(120), wait=tenacity.wait_fixed(0.1), reraise=True)
 MEGABYTE = 2**20
 ROOM = 96 * MEGABYTE
 """What a worker may grow by, of 160 that wait: the client's queue of 16, and one batch, as the client and Python keep it."""

@@ -4,9 +4,9 @@ import json
 import os
 import random
 import signal
-import time
 from collections import defaultdict
 from threading import Event, Thread
+from unittest import mock
 
 import msgspec
 import pytest
@@ -27,10 +27,12 @@ from speed_layer import checkpoint
 from speed_layer.merging import run_merge
 from speed_layer.monitoring import speed_status
 from speed_layer.monitoring.figures import FiguresStore
-from speed_layer.preparation import run_queries
+from speed_layer.preparation import run_queries, running
 from speed_layer.scoring import run_score
 
-soon = tenacity.retry(stop=tenacity.stop_after_delay(60), wait=tenacity.wait_fixed(0.1), reraise=True)
+soon = tenacity.retry(stop=tenacity.stop_after_delay(240), wait=tenacity.wait_fixed(0.1), reraise=True)
+STOP_S = 60
+"""How long whatever runs beside Spark may take to end; that queries end in time has a test of its own (test_running)."""
 BROKEN = b'{"id": "x", "amou\xff'
 LONGEST = (1_000_000 - 4_256) // 3
 """The longest customer: it stands three times in a request, beside 4,256 bytes of room for all else."""
@@ -162,7 +164,7 @@ def test_what_goes_through_the_query_and_the_workers_equals_a_plain_loop_through
         def equal_and_accounted():
             soon(assert_equal_to_plain)(context, replay)
             second.terminate()
-            assert second.wait(5) == 0
+            assert second.wait(STOP_S) == 0
             some_updates_came_twice(context)
             soon(poison_is_quarantined)(context, poison)
             soon(raw_holds)(context, replay.sent)
@@ -174,8 +176,8 @@ def test_what_goes_through_the_query_and_the_workers_equals_a_plain_loop_through
 
 
 def queries_run_until_a_signal(context, meanwhile):
-    """Run all queries as `mainstem speed` does, with this beside them, and end them by SIGTERM in less than 30 seconds."""
-    found, ends_ns = [], []
+    """Run all queries as `mainstem speed` does, with this beside them, and end them by SIGTERM."""
+    found = []
     own = [(number, signal.getsignal(number)) for number in (signal.SIGTERM, signal.SIGINT)]
     signal.signal(signal.SIGTERM, lambda *_: None)
 
@@ -185,20 +187,19 @@ def queries_run_until_a_signal(context, meanwhile):
             meanwhile()
         except BaseException as error:  # noqa: BLE001 - the main thread raises it
             found.append(error)
-        ends_ns.append(time.monotonic_ns())
         os.kill(os.getpid(), signal.SIGTERM)
 
     thread = Thread(target=beside)
     thread.start()
     try:
-        run_queries(context)
+        with mock.patch.object(running, "STOP_S", STOP_S):  # or a busy machine costs all tests the JVM that they share
+            run_queries(context)
     finally:
         for number, handler in own:
             signal.signal(number, handler)
     thread.join()
     for error in found:
         raise error
-    assert time.monotonic_ns() - ends_ns[0] < 30e9
     assert context.spark.streams.active == []
     heard = FiguresStore(context.redis, context.keys).heard()
     assert {one.worker for one in heard if one.figures} <= {"merge"}  # the killed one, as long as its figures live
@@ -282,7 +283,7 @@ def scores_stand_once(context, replay):
 
     all_are_scored()
     stop.set()
-    runner.join(5)
+    runner.join(STOP_S)
     assert not runner.is_alive()
     scores = all_of(context, topic(context.project.project, SCORES), Score)
     assert len({score.prediction_id for score in scores}) == asked

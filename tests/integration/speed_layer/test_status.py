@@ -15,18 +15,19 @@ from jobs.cli.main import app
 from lambda_core.repositories.log import KafkaTopics
 from lambda_core.schemas.messages import QUARANTINE, REQUESTS, UPDATES
 from speed_layer.merging import run_merge
-from speed_layer.monitoring import speed_status
+from speed_layer.monitoring import lag, speed_status
 from speed_layer.monitoring.figures import Figures, FiguresStore
 from speed_layer.scoring import run_score
 
 pytestmark = pytest.mark.servers
-soon = tenacity.retry(stop=tenacity.stop_after_delay(30), wait=tenacity.wait_fixed(0.05), reraise=True)
+soon = tenacity.retry(stop=tenacity.stop_after_delay(120), wait=tenacity.wait_fixed(0.05), reraise=True)
 runner = CliRunner()
 POISON = [b"{}", b"", None, b"\xff\xfe", b'{"definition": "', b"[1, 2]", b"NaN"]
 
 
 @pytest.fixture
-def context(tmp_path, broker, store):
+def context(tmp_path, broker, store, monkeypatch):
+    monkeypatch.setattr(lag, "WAIT_S", 60)  # people are told after three seconds that nothing was heard
     context = shop_context(tmp_path, broker.address, store.url)
     own_topics(context)
     return context
@@ -42,7 +43,7 @@ def working(run, context):
         yield
     finally:
         stop.set()
-        thread.join(10)
+        thread.join(60)
         assert not thread.is_alive()
 
 

@@ -46,7 +46,7 @@ def test_queries_that_stop_leave_the_jvm_to_who_made_it():
 
 
 def test_a_query_that_waits_for_its_server_keeps_neither_the_others_nor_the_process(monkeypatch):
-    monkeypatch.setattr(running, "STOP_S", 0.1)
+    monkeypatch.setattr(running, "STOP_S", 1)
     halted, away = [], Event()
     own = [Query("updates", away), Query("raw")]
     with running._stopped(context_of(halted)) as queries:

@@ -1,8 +1,9 @@
-"""The second shipped project, on rows in the shape of its data: YAML alone takes them from files to a split, none lost."""
+"""The second shipped project, on rows in the shape of its data: YAML alone takes them to answers and a split, none lost."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import uuid
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,14 +14,19 @@ import pytest
 from batch_layer.ingestion import ingest
 from batch_layer.preparation import prepare
 from batch_layer.preparation.training_rows import build_training_rows
+from batch_layer.publishing import publish
 from batch_layer.segregation import segregate
 from lambda_core.bootstrap import assemble
 from lambda_core.clock import FixedClock
 from lambda_core.config.environment import Environment
 from lambda_core.config.loading import load_project
 from lambda_core.context import RunContext
+from serving_layer.client import ServingClient
+from serving_layer.routing.questions import Asked
 
-PROJECT = load_project(Path(__file__).resolve().parents[3] / "conf" / "movies")
+SHIPPED = load_project(Path(__file__).resolve().parents[3] / "conf" / "movies")
+PROJECT = SHIPPED.model_copy(update={"project": f"movies_{uuid.uuid4().hex[:8]}"})
+"""Under a name of its own: the servers may be somebody's."""
 NOW_MS = 1_700_000_000_000
 INTERPRETED = {"spark.sql.codegen.wholeStage": "false", "spark.sql.codegen.factoryMode": "NO_CODEGEN"}
 """Code that is generated for a table costs seconds, and saves nothing on a handful of rows."""
@@ -59,7 +65,7 @@ TWICE, SIX, LATER = RATED[0], Rating(1, 4, 6, BEGIN), Rating(2, 4, 5, datetime(1
 
 
 @pytest.fixture(scope="module")
-def made(spark, tmp_path_factory) -> Iterator[RunContext]:
+def made(spark, store, broker, tmp_path_factory) -> Iterator[RunContext]:
     """The project's context, its files written: ratings with a copy among them, one of 6 stars and one beyond the cut."""
     folder = tmp_path_factory.mktemp("movies")
     data = folder / "data"
@@ -68,7 +74,8 @@ def made(spark, tmp_path_factory) -> Iterator[RunContext]:
     write(data / "movies.tsv", "item_id\tmovie_title\trelease_year\tclass", rows_of(MOVIES))
     lines = [one.line for one in (*RATED, SIX, TWICE, LATER)]
     write(data / "ratings" / "all.tsv", "user_id\titem_id\trating\ttimestamp", lines)
-    context = assemble(PROJECT, Environment(state=folder / "state", data=data), FixedClock(NOW_MS))
+    environment = Environment(state=folder / "state", data=data, redis=store.url, kafka=broker.address)
+    context = assemble(PROJECT, environment, FixedClock(NOW_MS))
     context.builders["spark"] = lambda _: spark
     before = {name: spark.conf.get(name) for name in INTERPRETED}
     for name, value in INTERPRETED.items():
@@ -76,6 +83,8 @@ def made(spark, tmp_path_factory) -> Iterator[RunContext]:
     yield context
     for name, value in before.items():
         spark.conf.set(name, value)
+    for key in context.redis.scan_iter(match=f"ms:{PROJECT.project}:*"):
+        context.redis.delete(key)
 
 
 def rows_of(declared: dict[int, tuple]) -> list[str]:
@@ -92,7 +101,8 @@ def write(path: Path, header: str, lines: list[str]) -> None:
 
 
 @pytest.mark.slow
-def test_yaml_alone_takes_the_second_projects_files_to_a_split_and_every_line_is_accounted_for(made: RunContext):
+@pytest.mark.servers
+def test_yaml_alone_takes_the_second_projects_files_to_answers_and_every_line_is_accounted_for(made: RunContext):
     lines = {"users": len(USERS), "movies": len(MOVIES), "visits": len(RATED) + 3, "ratings": len(RATED) + 3}
 
     assert ingest(made).rows_added == sum(lines.values())
@@ -110,7 +120,7 @@ def test_yaml_alone_takes_the_second_projects_files_to_a_split_and_every_line_is
     assert (visit.rows, visit.labelled) == (len(RATED) + 1, len(RATED))
     rows = made.tables.read("training_visit").where("label is not null").orderBy("t_ms").collect()
     for place, (row, rated) in enumerate(zip(rows, RATED, strict=True)):
-        assert compared(row) == expected(rated, RATED[:place])
+        assert compared(row.asDict()) == expected(rated, RATED[:place])
 
     parts = {part: sum(one.rows for one in segregate(made, "liked").counts if one.split == part) for part in PARTS}
     border = datetime(1998, 3, 9, tzinfo=UTC)
@@ -119,10 +129,27 @@ def test_yaml_alone_takes_the_second_projects_files_to_a_split_and_every_line_is
         "test": sum(one.at >= border for one in RATED),
     }
 
+    assert publish(made).covered == {"ratings": lines["ratings"]}
+    serving = ServingClient(PROJECT, made.definition, made.redis)
+    for user, movie in ((1, 1), (2, 5), (7, 6)):
+        asking = Rating(user, movie, 4, RATED[-1].at + STEP)
+        keys = {"user": user, "movie": movie, "taste": [user, first(movie)], "audience": [movie, group(user)]}
+        answer = serving.features("visit", Asked(keys, request_of(asking)), int(asking.at.timestamp() * 1000))
+        assert answer.source == "merged"
+        assert compared({**answer.values, "age_group": group(user), "label": 1}) == expected(asking, RATED)
+    serving.close()
 
-def compared(row) -> dict[str, object]:
+
+def request_of(asking: Rating) -> dict[str, object]:
+    age, gender, _ = USERS[asking.user]
+    _, year, genres = MOVIES[asking.movie]
+    known = {"age": age, "is_female": int(gender == "F"), "genres": len(genres.split())}
+    return {**known, "movie_age": asking.at.year - int(year)}
+
+
+def compared(row: Mapping[str, object]) -> dict[str, object]:
     names = {"age", "is_female", "genres", "movie_age", "age_group", "label", *MADE}
-    windowed = {name: name.split("__")[1] for name in row.asDict() if "__" in name}
+    windowed = {name: name.split("__")[1] for name in row if "__" in name}
     return {name: row[name] for name in names} | {
         f"{name.split('__')[0]}.{short}": row[name] for name, short in windowed.items() if short in SHORT
     }

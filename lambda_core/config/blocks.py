@@ -31,7 +31,9 @@ AggregationName = Literal[
     "distinct",
     "decayed_sum",
 ]
-WindowLength = Annotated[int, BeforeValidator(lambda value: parse_window(value) if isinstance(value, str) else value)]
+WindowLength = Annotated[
+    int, BeforeValidator(lambda value: parse_window(value) if isinstance(value, str) else value), Field(gt=0)
+]
 """A duration, or `all`: everything since the first event."""
 
 _WITHOUT_COLUMN = ("count", "share")
@@ -70,7 +72,7 @@ class WindowedAggregations(Section):
     last: int | None = Field(default=None, ge=1, le=32)
     expiry_ms: Milliseconds | None = Field(default=None, alias="expiry", ge=0)
     windows: tuple[WindowLength, ...] = Field(default=(ALL_MS,), min_length=1)
-    hop_ms: Milliseconds | None = Field(default=None, alias="hop")
+    hop_ms: Milliseconds | None = Field(default=None, alias="hop", gt=0)
     unit: str | None = None
     description: str = ""
 

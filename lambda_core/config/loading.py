@@ -9,12 +9,12 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, get_args
 
-import yaml
 from pydantic import BaseModel, ValidationError
 
 from lambda_core.config.environment import Environment
 from lambda_core.config.names import dangling_names
 from lambda_core.config.project import Project
+from lambda_core.config.safe_yaml import read_yaml
 from lambda_core.errors import ConfigError
 from lambda_core.nearest import nearest
 
@@ -81,12 +81,7 @@ def _read_folder(folder: Path) -> tuple[dict[str, Any], dict[str, Path]]:
 
 
 def _read_file(file: Path) -> dict[str, Any]:
-    try:
-        content = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise ConfigError(f"{file}: expected a YAML file, found none") from error
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{file}: expected YAML, found what cannot be read: {error}") from error
+    content = read_yaml(file)
     if not isinstance(content or {}, dict):
         raise ConfigError(f"{file}: expected keys and values, found {type(content).__name__}")
     return content or {}

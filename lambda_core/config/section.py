@@ -6,7 +6,9 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from lambda_core.features.windows import parse_duration
 
-Milliseconds = Annotated[int, BeforeValidator(lambda value: parse_duration(value) if isinstance(value, str) else value)]
+Milliseconds = Annotated[
+    int, BeforeValidator(lambda value: parse_duration(value) if isinstance(value, str) else value), Field(ge=0)
+]
 """A duration: a text in YAML, a number of milliseconds in the model, under a name that ends in `_ms`."""
 
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]

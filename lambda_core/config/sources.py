@@ -1,8 +1,9 @@
 """What a project says of its sources: schema, event time, known-by, unique key, bounds, repairs, expectations."""
 
-from typing import Any, Literal
+import datetime as dt
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from lambda_core.config.condition import ConditionSection
 from lambda_core.config.origins import COMMA, DeltaTable, Files, Jdbc, Ranges, Repository
@@ -21,6 +22,22 @@ _VALUES: dict[str, Any] = {
     "boolean": bool,
 }
 """Type of a column -> that of the values in its repairs."""
+
+
+def _moment(given: Any) -> Any:
+    """Return a moment as text; YAML makes a date of one that stands there without quotes."""
+    text = given.isoformat() if isinstance(given, dt.date) else given
+    try:
+        dt.datetime.fromisoformat(text)
+    except (ValueError, TypeError) as error:
+        raise ValueError(
+            f"expected a date or time such as '2024-05-31' or '2024-05-31T12:00', found {given!r}"
+        ) from error
+    return text
+
+
+Moment = Annotated[str, BeforeValidator(_moment)]
+"""A moment of ISO 8601; in UTC where it says no zone."""
 
 
 class Column(Section):
@@ -173,7 +190,7 @@ class Source(Section):
     repository: Repository | None = None
     topic: str | None = None
     ranges: Ranges | None = None
-    log_from: str | None = None
+    log_from: Moment | None = None
     null_values: tuple[str, ...] = ("",)
     columns: dict[Name, Column]
     lookups: dict[Name, Lookup] = {}

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from lambda_core.config.loading import load_environment, load_project
+from lambda_core.config.safe_yaml import read_yaml
 from lambda_core.errors import ConfigError
 
 CONF = Path(__file__).parents[4] / "conf"
@@ -152,6 +153,47 @@ def test_what_is_no_yaml_is_told_with_its_file(folder: Path):
 
     with pytest.raises(ConfigError, match=r"models\.yaml: expected YAML"):
         load_project(folder)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"labels: {a: 1}\nmodels: {}\nlabels: {}\n", r"line 3: expected each key .* found 'labels' in line 1 too"),
+        (b"labels:\n  a: {value: 1, value: 2}\n", r"line 2: .* found 'value' in line 2 too"),
+        (b"labels: {since: 2013-02-30}\n", r"'2013-02-30', which reads as timestamp and is none \(day is out of range"),
+        (b"labels: !!bool perhaps\n", r"'perhaps', which reads as bool and is none"),
+        ("description: für".encode("latin-1"), r"expected text in UTF-8, found another \(.*\); save it as UTF-8"),
+        (b"labels: " + b"[" * 5_000, "cannot be read"),
+    ],
+    ids=["twice", "twice-inside", "no-date", "no-boolean", "latin-1", "too-deep"],
+)
+def test_what_yaml_would_lose_or_raise_is_told_with_its_file_and_line(folder: Path, content: bytes, said: str):
+    (folder / "models.yaml").write_bytes(content)
+
+    with pytest.raises(ConfigError, match=rf"models\.yaml: .*{said}"):
+        load_project(folder)
+
+
+def test_every_key_that_stands_twice_is_told(folder: Path):
+    (folder / "models.yaml").write_text("labels: {a: 1, a: 2}\nlabels: {}\n")
+
+    with pytest.raises(ConfigError) as caught:
+        load_project(folder)
+
+    assert [line.split(": ")[1] for line in str(caught.value).splitlines()] == ["line 1", "line 2"]
+
+
+def test_a_mapping_merges_others_and_its_own_keys_win(tmp_path: Path):
+    file = tmp_path / "merged.yaml"
+    file.write_text(
+        "a: {b: &b {k: 1, l: 1}, c: {d: &d {<<: *b, k: 2}}}\nall: {<<: [*d, *b], l: 3}\neach: {<<: *b, <<: *d, k: 5}\n"
+    )
+
+    assert read_yaml(file) == {
+        "a": {"b": {"k": 1, "l": 1}, "c": {"d": {"k": 2, "l": 1}}},
+        "all": {"k": 2, "l": 3},
+        "each": {"k": 5, "l": 1},
+    }
 
 
 def test_yaml_never_makes_an_object(folder: Path):

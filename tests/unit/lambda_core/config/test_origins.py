@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import datetime as dt
+
 import pytest
 from pydantic import ValidationError
 
 from lambda_core.config.chain import Schedule
 from lambda_core.config.names import dangling_names
-from lambda_core.config.project import Project, Source
+from lambda_core.config.project import Label, Project, Serving, Source, View, WindowedAggregations
 
 PLAIN = {"kind": "reference", "columns": {"id": {"type": "string"}}, "unique_key": ["id"]}
 JDBC = {"url": "jdbc:postgresql://db/shop", "table": "orders"}
@@ -18,6 +20,12 @@ JDBC = {"url": "jdbc:postgresql://db/shop", "table": "orders"}
     [
         ({}, "a source has to come from somewhere"),
         ({"files": {"path": "a"}, "delta": {"path": "b"}}, "expected one of files, delta, jdbc, repository at most"),
+        ({"files": {"path": ""}}, "expected a file, or a pattern such as 'orders/.*.csv', found ''"),
+        ({"files": {"path": "."}}, "expected a file, or a pattern"),
+        ({"files": {"path": "/"}}, "expected a file, or a pattern"),
+        ({"files": {"path": "users/**.tsv"}}, "to stand for whole folders, .* found 'users/..\\.tsv'"),
+        ({"topic": "t", "log_from": "1998-13-45"}, "log_from\n.*expected a date or time .* found '1998-13-45'"),
+        ({"topic": "t", "log_from": 1998}, "expected a date or time .* found 1998"),
         ({"files": {"path": "a"}, "ranges": {}}, "expected `topic`: `ranges` says how it is read"),
         ({"files": {"path": "a", "format": "xml"}}, "'csv', 'json' or 'parquet'"),
         ({"files": {"path": "a", "separator": "::"}}, "files.separator"),
@@ -48,6 +56,27 @@ def test_files_stay_what_they_were_and_a_source_may_have_a_topic_beside_any_orig
     assert Source.model_validate({**PLAIN, "files": {"path": "a.csv"}}).is_offline
     assert Source.model_validate({**PLAIN, "topic": "t", "ranges": {}}).is_offline is False
     assert Source.model_validate({**PLAIN, "topic": "t", "jdbc": JDBC}).is_offline
+
+
+def test_a_moment_without_quotes_is_what_it_is_with_them():
+    assert Source.model_validate({**PLAIN, "topic": "t", "log_from": dt.date(1998, 1, 2)}).log_from == "1998-01-02"
+
+
+@pytest.mark.parametrize(
+    ("section", "declared"),
+    [
+        (View, {"period": 0}),
+        (View, {"period": -5}),
+        (View, {"lookback": -5}),
+        (Serving, {"deadline": 0}),
+        (Label, {"source": "a", "value": "1", "join": ["id"], "delay": -1}),
+        (WindowedAggregations, {"aggregations": ["count"], "windows": [0]}),
+        (WindowedAggregations, {"aggregations": ["count"], "windows": ["1h"], "hop": 0}),
+    ],
+)
+def test_a_duration_is_no_less_than_none_and_a_step_is_more(section, declared):
+    with pytest.raises(ValidationError, match=r"greater than (or equal to )?0"):
+        section.model_validate(declared)
 
 
 @pytest.mark.parametrize("cron", ["0 3 * *", "61 * * * *", "* * * * 1-5", "0 3 * * someday", "@daily"])

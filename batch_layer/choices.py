@@ -32,8 +32,8 @@ def _mistakes(project: Project, model: str) -> Iterator[str]:
     makers: tuple[Callable[[], object], ...] = (
         lambda: made_strategy(project, model),
         lambda: made_selections(declared.select, model),
-        lambda: build(ALGORITHMS, declared.algorithm, f"models.{model}.algorithm"),
-        lambda: build(ALGORITHMS, declared.baseline, f"models.{model}.baseline"),
+        lambda: build(ALGORITHMS, declared.algorithm, f"models.{model}.algorithm", "fit"),
+        lambda: build(ALGORITHMS, declared.baseline, f"models.{model}.baseline", "fit"),
     )
     for make in makers:
         try:

@@ -41,11 +41,9 @@ def load_project(folder: Path) -> Project:
         project = Project.model_validate(declared)
     except ValidationError as error:
         raise ConfigError(_sentences(Project, error, files)) from error
-    mistakes = list(dangling_names(project))
+    mistakes = [f"{files.get(path.split('.')[0], folder)}: {path}: {what}" for path, what in dangling_names(project)]
     if mistakes:
-        raise ConfigError(
-            "\n".join(f"{files.get(path.split('.')[0], folder)}: {path}: {what}" for path, what in mistakes)
-        )
+        raise ConfigError("\n".join(dict.fromkeys(mistakes)))
     return project
 
 

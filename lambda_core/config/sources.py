@@ -40,6 +40,10 @@ Moment = Annotated[str, BeforeValidator(_moment)]
 """A moment of ISO 8601; in UTC where it says no zone."""
 
 
+Bound = Annotated[float | None, Field(allow_inf_nan=False)]
+"""The least or the greatest value, in a column's unit; None for no bound."""
+
+
 class Column(Section):
     """One column of a source as its records carry it.
 
@@ -61,14 +65,14 @@ class Column(Section):
     field: str | None = None
     scale: int = Field(default=0, ge=0, le=9)
     required: bool = False
-    min: float | None = None
-    max: float | None = None
+    min: Bound = None
+    max: Bound = None
     unit: str | None = None
     description: str = ""
     repair: str | None = None
     map: dict[str | int | float, str | int | float | None] = {}
     convert: Convert | None = None
-    clip: tuple[float | None, float | None] | None = None
+    clip: tuple[Bound, Bound] | None = None
     fill: bool | int | float | str | None = None
 
     @property
@@ -84,6 +88,15 @@ class Column(Section):
         if self.type == "boolean":
             return Number("integer")
         return Number(self.type, self.scale if self.type == "decimal" else 0)
+
+    @model_validator(mode="after")
+    def _has_bounds_of_its_type(self) -> "Column":
+        for name, bound in (("min", self.min), ("max", self.max)):
+            if bound is not None and self.type not in _NUMBERS:
+                raise ValueError(f"expected `{name}` of a number, found it of type {self.type}; say it in `row_rules`")
+        if self.min is not None and self.max is not None and self.min > self.max:
+            raise ValueError(f"expected `min` to be at most `max`, found {self.min} and {self.max}")
+        return self
 
     @model_validator(mode="after")
     def _has_repairs_of_its_type(self) -> "Column":

@@ -4,6 +4,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+import yaml
 
 from lambda_core.config.loading import load_environment, load_project
 from lambda_core.config.safe_yaml import read_yaml
@@ -79,6 +80,18 @@ def test_a_name_that_nothing_declares_is_told_with_the_nearest_one(folder: Path)
             "feature_groups.arrivals_by_tail.entity (tail) in source arrivals",
         ),
         ("models.yaml", "flight, origin", "flihgt, origin", "labels.late_arrival.join[4]"),
+        (
+            "models.yaml",
+            "flight, origin",
+            "arr_delay, origin",
+            "labels.late_arrival.join in source departures, which asks",
+        ),
+        (
+            "features.yaml",
+            "keys: [tailnum]",
+            "keys: [arr_delay]",
+            "feature_sets.departure.groups[5] (tail) in source departures",
+        ),
         ("models.yaml", "partition_by: origin", "partition_by: orgin", "models.late_arrival.partition_by"),
     ],
 )
@@ -87,6 +100,47 @@ def test_a_column_that_the_source_lacks_is_told_with_its_file_and_the_nearest_on
 
     assert f"{file}: {path}" in message
     assert "; did you mean " in message
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "path", "said"),
+    [
+        ("sources.yaml", "source: planes", "source: weather", "sources.departures.lookups.plane.source", "reference"),
+        (
+            "features.yaml",
+            "source: arrivals",
+            "source: planes",
+            "feature_groups.arrivals_by_destination.source",
+            "event",
+        ),
+        ("features.yaml", "asked_by: departures", "asked_by: planes", "feature_sets.departure.asked_by", "event"),
+        ("models.yaml", "source: arrivals", "source: planes", "labels.late_arrival.source", "event"),
+    ],
+)
+def test_a_source_of_the_wrong_kind_is_told_with_the_kind_it_has_to_be(folder: Path, file, old, new, path, said):
+    message = edited(folder, file, old, new)
+
+    assert f"{file}: {path}: expected a source of `kind: {said}`, " in message
+
+
+def test_a_topic_that_two_sources_of_events_would_read_is_told(folder: Path):
+    message = edited(folder, "sources.yaml", "topic: flights.arrivals", "topic: flights.departures")
+
+    assert "sources.yaml: sources.arrivals.topic: expected a topic that no other source of events has, " in message
+    assert "found 'flights.departures', which is that of sources.departures too" in message
+
+
+def test_a_feature_set_has_one_label(folder: Path):
+    path = folder / "models.yaml"
+    declared = read_yaml(path)
+    declared["labels"]["other"] = declared["labels"]["late_arrival"]
+    declared["models"]["other"] = {**declared["models"]["late_arrival"], "label": "other"}
+    path.write_text(yaml.safe_dump(declared))
+
+    with pytest.raises(
+        ConfigError, match=r"models\.other\.label: expected one label for all models of departure, found"
+    ):
+        load_project(folder)
 
 
 @pytest.mark.parametrize(

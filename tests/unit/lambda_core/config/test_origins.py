@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from lambda_core.config.chain import Schedule
 from lambda_core.config.names import dangling_names
-from lambda_core.config.project import Label, Project, Serving, Source, View, WindowedAggregations
+from lambda_core.config.project import Column, Derived, Label, Project, Serving, Source, View, WindowedAggregations
 
 PLAIN = {"kind": "reference", "columns": {"id": {"type": "string"}}, "unique_key": ["id"]}
 JDBC = {"url": "jdbc:postgresql://db/shop", "table": "orders"}
@@ -42,6 +42,26 @@ JDBC = {"url": "jdbc:postgresql://db/shop", "table": "orders"}
 def test_a_wrong_origin_is_refused(declared, sentence):
     with pytest.raises(ValidationError, match=sentence.replace("(", r"\(")):
         Source.model_validate({**PLAIN, **declared})
+
+
+@pytest.mark.parametrize(
+    ("column", "said"),
+    [
+        ({"type": "boolean", "min": 0}, "expected `min` of a number, found it of type boolean; say it in `row_rules`"),
+        ({"type": "string", "max": 5}, "expected `max` of a number, found it of type string"),
+        ({"type": "integer", "min": 2, "max": 1}, "expected `min` to be at most `max`, found 2.0 and 1.0"),
+        ({"type": "float", "max": float("inf")}, "a finite number"),
+        ({"type": "float", "clip": [float("-inf"), 0]}, "a finite number"),
+    ],
+)
+def test_bounds_that_no_value_can_keep_are_refused(column, said):
+    with pytest.raises(ValidationError, match=said):
+        Column.model_validate(column)
+
+
+def test_only_a_number_has_bounds_when_it_is_derived():
+    with pytest.raises(ValidationError, match="expected `min` of a number, found it of type timestamp"):
+        Derived(type="timestamp", expression="now()", min=0)
 
 
 @pytest.mark.parametrize(

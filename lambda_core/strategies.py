@@ -31,6 +31,17 @@ def build(menu: Mapping[str, Any], choice: Choice | Repository, place: str, meth
         ConfigError: when there is no such strategy, it does not take these parameters, cannot be made with them, or has
             no such method.
     """
+    made = _made(bound(menu, choice, place, **given), choice, place, given)
+    _refuse_without(made, method, choice, place)
+    return made
+
+
+def bound(menu: Mapping[str, Any], choice: Choice | Repository, place: str, method: str = "", /, **given: Any) -> Any:
+    """Return what makes the chosen strategy, seen to take the parameters; nothing is made yet.
+
+    Raises:
+        ConfigError: when there is no such strategy, it does not take these parameters, or is a class without the method.
+    """
     made_by = menu[choice.strategy] if choice.strategy in menu else _load(menu, choice.strategy, place)
     signature = inspect.signature(made_by)
     try:
@@ -41,12 +52,16 @@ def build(menu: Mapping[str, Any], choice: Choice | Repository, place: str, meth
             f"{place}.parameters: expected those of {choice.strategy} ({', '.join(own) or 'none'}), "
             f"found {', '.join(choice.parameters) or 'none'}: {error}"
         ) from error
-    made = _made(made_by, choice, place, given)
+    if inspect.isclass(made_by):
+        _refuse_without(made_by, method, choice, place)
+    return made_by
+
+
+def _refuse_without(made: Any, method: str, choice: Choice | Repository, place: str) -> None:
     if method and not callable(getattr(made, method, None)):
         raise ConfigError(
-            f"{place}.strategy: expected a class with a method `{method}`, found {choice.strategy} without"
+            f"{place}.strategy: expected a class with a method `{method}`, found {choice.strategy} without it"
         )
-    return made
 
 
 def _made(made_by: Any, choice: Choice | Repository, place: str, given: Mapping[str, Any]) -> Any:

@@ -1,5 +1,6 @@
-"""From YAML files to frozen settings; every mistake of the files is told in one go, before anything runs.
+"""From YAML files to frozen settings; mistakes are told before anything runs, all of one kind in one go.
 
+First what cannot be read as YAML, then what is not of the form that a section has, then names that stand for nothing.
 A project is the union of the files of its folder: each top-level key stands in one file. An error names the file, the
 path of the key, what was expected, what was found, and the nearest valid name.
 """
@@ -70,11 +71,19 @@ def _read_folder(folder: Path) -> tuple[dict[str, Any], dict[str, Path]]:
         )
     declared: dict[str, Any] = {}
     files: dict[str, Path] = {}
+    mistakes: list[str] = []
     for file in sorted(folder.glob("*.yaml")):
-        for key, value in _read_file(file).items():
+        try:
+            content = _read_file(file)
+        except ConfigError as error:
+            mistakes.append(str(error))
+            continue
+        for key, value in content.items():
             if key in declared:
-                raise ConfigError(f"{file}: {key}: expected each key in one file, found it in {files[key]} too")
+                mistakes.append(f"{file}: {key}: expected each key in one file, found it in {files[key]} too")
             declared[key], files[key] = value, file
+    if mistakes:
+        raise ConfigError("\n".join(mistakes))
     return declared, files
 
 

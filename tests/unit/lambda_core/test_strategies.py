@@ -8,7 +8,7 @@ import pytest
 
 from lambda_core.config.project import Choice
 from lambda_core.errors import ConfigError
-from lambda_core.strategies import build, code_of
+from lambda_core.strategies import bound, build, code_of
 
 
 class Doubling:
@@ -93,6 +93,16 @@ def test_a_class_without_the_method_that_the_stage_calls_is_refused():
         ConfigError, match=r"here\.strategy: expected a class with a method `work`, found collections\."
     ):
         build(MENU, Choice(strategy="collections.Counter"), "here", "work")
+
+
+def test_what_would_make_a_strategy_is_looked_at_and_makes_none():
+    assert bound(MENU, Choice(strategy="refusing", parameters={"error": ValueError}), "here") is Refusing
+    with pytest.raises(ConfigError, match=r"here\.parameters: expected those of refusing \(error\), found none"):
+        bound(MENU, Choice(strategy="refusing"), "here")
+    with pytest.raises(
+        ConfigError, match=r"here\.strategy: expected a class with a method `work`, found refusing without"
+    ):
+        bound(MENU, Choice(strategy="refusing", parameters={"error": ValueError}), "here", "work")
 
 
 @pytest.mark.parametrize("strategy", [pytest.param({}, id="built-in"), pytest.param(array("i"), id="compiled")])

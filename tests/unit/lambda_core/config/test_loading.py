@@ -228,13 +228,21 @@ def test_what_yaml_would_lose_or_raise_is_told_with_its_file_and_line(folder: Pa
         load_project(folder)
 
 
-def test_every_key_that_stands_twice_is_told(folder: Path):
-    (folder / "models.yaml").write_text("labels: {a: 1, a: 2}\nlabels: {}\n")
+def test_every_key_that_stands_twice_is_told_of_every_file(folder: Path):
+    (folder / "features.yaml").write_text("labels: {a: 1, a: 2}\nlabels: {}\n")
+    (folder / "models.yaml").write_text("description: {a: 1, a: 2}\n")
+    (folder / "more.yaml").write_text("description: again\n")
 
     with pytest.raises(ConfigError) as caught:
         load_project(folder)
 
-    assert [line.split(": ")[1] for line in str(caught.value).splitlines()] == ["line 1", "line 2"]
+    told = [line.removeprefix(f"{folder}/").split(": ")[:2] for line in str(caught.value).splitlines()]
+    assert told == [
+        ["features.yaml", "line 1"],
+        ["features.yaml", "line 2"],
+        ["models.yaml", "line 1"],
+        ["project.yaml", "description"],
+    ]
 
 
 def test_a_mapping_merges_others_and_its_own_keys_win(tmp_path: Path):

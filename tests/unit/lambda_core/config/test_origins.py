@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 
 import pytest
 from pydantic import ValidationError
@@ -57,6 +58,31 @@ def test_a_wrong_origin_is_refused(declared, sentence):
 def test_bounds_that_no_value_can_keep_are_refused(column, said):
     with pytest.raises(ValidationError, match=said):
         Column.model_validate(column)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("DD/MM/YYYY", "yyyy-MM-dd", r"'DD/MM/YYYY': 'Y' stands for nothing .*did you mean 'dd/MM/yyyy'\?"),
+        ("dd/MM/yyyy", "yyyy-MM-DD", r"'yyyy-MM-DD': D is the day of the year.*did you mean 'yyyy-MM-dd'\?"),
+        ("dd/mm/yyyy", "yyyy-MM-dd", r"'dd/mm/yyyy': it has a day and no month.*did you mean 'dd/MM/yyyy'\?"),
+        ("yyyy-MM-ddTHH:mm", "yyyy", r"'T' stands for nothing .* as in 'T'$"),
+        ("E dd/MM/yyyy", "yyyy-MM-dd", "'E' stands for nothing"),
+        ("'dd/MM/yyyy", "yyyy-MM-dd", '"\'" stands for nothing'),
+    ],
+)
+def test_a_pattern_that_means_no_date_or_another_is_refused_with_what_was_meant(old, new, said):
+    with pytest.raises(ValidationError) as refused:
+        Column.model_validate({"type": "string", "convert": {"from": old, "to": new}})
+
+    assert re.search(f"expected a pattern such as .*{said}", refused.value.errors()[0]["msg"])
+
+
+@pytest.mark.parametrize(
+    "pattern", ["dd/MM/yyyy", "yyyyDDD", "yyyy-MM-dd'T'HH:mm:ss.SSSX", "d LLL yy", "mm:ss", "HH:mm", "yyyy"]
+)
+def test_a_pattern_of_spark_s_is_taken(pattern):
+    assert Column.model_validate({"type": "string", "convert": {"from": pattern, "to": "E yyyy-MM-dd"}}).convert
 
 
 def test_only_a_number_has_bounds_when_it_is_derived():

@@ -7,9 +7,9 @@ it. What an aggregation means, with its nulls, ties and edges, is said by its cl
 from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import Field, model_validator
 
-from lambda_core.config.section import Milliseconds, Name, Section
+from lambda_core.config.section import Milliseconds, Name, Section, parsed_by
 from lambda_core.features.aggregations import AGGREGATIONS, Aggregation, Number
 from lambda_core.features.windows import ALL_MS, Window, parse_window
 
@@ -31,9 +31,7 @@ AggregationName = Literal[
     "distinct",
     "decayed_sum",
 ]
-WindowLength = Annotated[
-    int, BeforeValidator(lambda value: parse_window(value) if isinstance(value, str) else value), Field(gt=0)
-]
+WindowLength = Annotated[int, parsed_by(parse_window), Field(gt=0, le=ALL_MS)]
 """A duration, or `all`: everything since the first event."""
 
 _WITHOUT_COLUMN = ("count", "share")

@@ -201,7 +201,7 @@ class Source(Section):
     delta: DeltaTable | None = None
     jdbc: Jdbc | None = None
     repository: Repository | None = None
-    topic: str | None = None
+    topic: str | None = Field(default=None, pattern=r"^[A-Za-z0-9._-]{1,249}$")
     ranges: Ranges | None = None
     log_from: Moment | None = None
     null_values: tuple[str, ...] = ("",)

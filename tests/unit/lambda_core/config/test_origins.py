@@ -10,7 +10,17 @@ from pydantic import ValidationError
 
 from lambda_core.config.chain import Schedule
 from lambda_core.config.names import dangling_names
-from lambda_core.config.project import Column, Derived, Label, Project, Serving, Source, View, WindowedAggregations
+from lambda_core.config.project import (
+    Column,
+    Derived,
+    Gate,
+    Label,
+    Project,
+    Serving,
+    Source,
+    View,
+    WindowedAggregations,
+)
 
 PLAIN = {"kind": "reference", "columns": {"id": {"type": "string"}}, "unique_key": ["id"]}
 JDBC = {"url": "jdbc:postgresql://db/shop", "table": "orders"}
@@ -27,6 +37,8 @@ JDBC = {"url": "jdbc:postgresql://db/shop", "table": "orders"}
         ({"files": {"path": "users/**.tsv"}}, "to stand for whole folders, .* found 'users/..\\.tsv'"),
         ({"topic": "t", "log_from": "1998-13-45"}, "log_from\n.*expected a date or time .* found '1998-13-45'"),
         ({"topic": "t", "log_from": 1998}, "expected a date or time .* found 1998"),
+        ({"topic": ""}, "topic\n.*should match pattern"),
+        ({"topic": "shop orders"}, "topic\n.*should match pattern"),
         ({"files": {"path": "a"}, "ranges": {}}, "expected `topic`: `ranges` says how it is read"),
         ({"files": {"path": "a", "format": "xml"}}, "'csv', 'json' or 'parquet'"),
         ({"files": {"path": "a", "separator": "::"}}, "files.separator"),
@@ -123,6 +135,17 @@ def test_a_moment_without_quotes_is_what_it_is_with_them():
 def test_a_duration_is_no_less_than_none_and_a_step_is_more(section, declared):
     with pytest.raises(ValidationError, match=r"greater than (or equal to )?0"):
         section.model_validate(declared)
+
+
+@pytest.mark.parametrize("period", [True, 2**51, "36500000 days"])
+def test_a_duration_is_no_word_and_no_longer_than_all_of_history(period):
+    with pytest.raises(ValidationError, match=r"expected a duration like|less than or equal to"):
+        View.model_validate({"period": period})
+
+
+def test_a_gate_s_bound_is_a_number():
+    with pytest.raises(ValidationError, match="finite number"):
+        Gate(min_auc_gain=float("nan"))
 
 
 @pytest.mark.parametrize("cron", ["0 3 * *", "61 * * * *", "* * * * 1-5", "0 3 * * someday", "@daily"])

@@ -46,14 +46,16 @@ class SourceFiles:
         """
         folder, is_parquet = Path(request.folder), self._declared.format == "parquet"
         for path in self._found(request.source, folder):
-            place = str(path.relative_to(folder))
+            place = str(path.relative_to(folder) if path.is_relative_to(folder) else path)
             yield self._parquet(request.spark, path, place) if is_parquet else self._text(path, place)
 
     def _found(self, source: str, folder: Path) -> list[Path]:
-        found = sorted(path for path in folder.glob(self._declared.path) if path.is_file())
+        wanted = folder / self._declared.path  # which is the path alone where it begins at the root
+        root = folder if wanted.is_relative_to(folder) else Path(wanted.anchor)
+        found = sorted(path for path in root.glob(str(wanted.relative_to(root))) if path.is_file())
         if not found:
             raise DataError(
-                f"source {source}: expected a file at {folder / self._declared.path}, found none; "
+                f"source {source}: expected a file at {wanted}, found none; "
                 f"put it there, or correct sources.{source}.files.path or MAINSTEM_DATA"
             )
         return found

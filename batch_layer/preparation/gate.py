@@ -21,11 +21,14 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from lambda_core.config.sources import Expectation
+    from lambda_core.config.project import Project
+    from lambda_core.config.sources import Expectation, Source
     from lambda_core.context import RunContext
 
 # Counts, shares and at most twenty examples; the complete format would bring every failing row to the driver.
 _RESULT_FORMAT = {"result_format": "SUMMARY"}
+_COLUMNS = ("column", "column_A", "column_B", "column_list")
+"""The arguments that name columns."""
 
 
 class Verdict(msgspec.Struct, frozen=True, kw_only=True):
@@ -111,6 +114,24 @@ def _expected(context: RunContext, name: str) -> str:
     return content_id(*(expectation.model_dump_json() for expectation in context.project.sources[name].expectations))
 
 
+def refuse_wrong_expectations(project: Project) -> None:
+    """Refuse expectations that do not exist, do not take their arguments, or are of a column that the source has not.
+
+    Great Expectations loads for six seconds, where any is declared.
+
+    Raises:
+        ConfigError: with one line a mistake.
+    """
+    os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
+    mistakes = [
+        sentence
+        for name, source in project.sources.items()
+        for sentence in (*_built(name, source)[1], *_wrong_columns(name, source))
+    ]
+    if mistakes:
+        raise ConfigError("\n".join(mistakes))
+
+
 def _quiet_context() -> Any:
     os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
     import great_expectations as gx  # loads for six seconds: only where there is something to expect
@@ -125,10 +146,9 @@ def _failures(context: RunContext, data: Any, name: str, version: int) -> list[t
     import great_expectations as gx
 
     source = context.project.sources[name]
-    expected = [
-        _build(expectation, f"sources.{name}.expectations[{place}]")
-        for place, expectation in enumerate(source.expectations)
-    ]
+    expected, mistakes = _built(name, source)
+    if mistakes:
+        raise ConfigError("\n".join(mistakes))
     suite = gx.ExpectationSuite(name=name, expectations=expected)
     for place, made in enumerate(expected):
         made.id = str(place)  # by which a result says whose it is; a suite takes none that has one already
@@ -142,6 +162,30 @@ def _failures(context: RunContext, data: Any, name: str, version: int) -> list[t
         frame.unpersist()
     failed = [(source.expectations[int(one.expectation_config.id)], one) for one in result.results if not one.success]
     return [(expectation, _sentence(name, expectation, one)) for expectation, one in failed]
+
+
+def _built(name: str, source: Source) -> tuple[list[Any], list[str]]:
+    """Return a source's expectations as Great Expectations has them, and what is wrong with others."""
+    built, mistakes = [], []
+    for place, expectation in enumerate(source.expectations):
+        try:
+            built.append(_build(expectation, f"sources.{name}.expectations[{place}]"))
+        except ConfigError as error:
+            mistakes.append(str(error))
+    return built, mistakes
+
+
+def _wrong_columns(name: str, source: Source) -> list[str]:
+    columns = source.all_columns
+    return [
+        f"sources.{name}.expectations[{place}].arguments.{argument}: expected one of {', '.join(sorted(columns))}; "
+        f"found {column!r}{nearest(column, columns)}"
+        for place, expectation in enumerate(source.expectations)
+        for argument, given in expectation.arguments.items()
+        if argument in _COLUMNS
+        for column in (given if isinstance(given, list) else [given])
+        if isinstance(column, str) and column not in columns
+    ]
 
 
 def _is_used(column: str, expectations: Sequence[Expectation]) -> bool:

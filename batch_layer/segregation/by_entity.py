@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from pyspark.sql import functions as F  # noqa: N812 - as Spark's own documentation names it
 
 from batch_layer.segregation.drawing import split_by_lot_sql
-from batch_layer.segregation.strategy import Strategy, share, whole
+from batch_layer.segregation.strategy import Strategy, share, text, whole
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -46,8 +46,8 @@ class ByEntity(Strategy):
         train: float = 0.8,
         seed: int = 0,
     ) -> None:
-        self.apart = (entity,)
-        self._entity = entity
+        self._entity = text("entity", entity)
+        self.apart = (self._entity,)
         self._train = share(train)
         self._seed = whole("seed", seed)
 

@@ -108,7 +108,7 @@ def made_strategy(project: Project, model: str) -> Strategy:
     delay_ms = project.labels[declared.label].delay_ms
     place = f"models.{model}.split"
     known = _entities(project, declared.feature_set)
-    made: Strategy = build(STRATEGIES, declared.split, place, delay_ms=delay_ms)
+    made: Strategy = build(STRATEGIES, declared.split, place, "assign", delay_ms=delay_ms)
     unknown = set(_apart(made) or ()) - set(known.values())
     if unknown:
         raise ConfigError(

@@ -54,6 +54,17 @@ def share(value: Any) -> float:
     return float(value)
 
 
+def text(name: str, value: Any) -> str:
+    """Return a text.
+
+    Raises:
+        ConfigError: when it is none.
+    """
+    if not isinstance(value, str):
+        raise ConfigError(f"split.parameters.{name}: expected a text, found {value!r}")
+    return value
+
+
 def whole(name: str, value: Any) -> int:
     """Return a whole number.
 

@@ -38,7 +38,7 @@ def made_selections(choices: Sequence[Choice], model: str) -> list[Selection]:
     for place, choice in enumerate(choices):
         key = f"models.{model}.select[{place}]"
         try:
-            made.append(build(STRATEGIES, choice, key))
+            made.append(build(STRATEGIES, choice, key, "select"))
         except ConfigError as error:
             text = str(error)
             raise ConfigError(text if text.startswith(key) else f"{key}: {text}") from error

@@ -9,6 +9,7 @@ import numpy as np
 
 from batch_layer.training.strategy import INPUT, OPSET, TrainingRows
 from lambda_core.errors import ConfigError, DataError
+from lambda_core.nearest import nearest
 
 if TYPE_CHECKING:
     from lightgbm import Booster
@@ -27,12 +28,18 @@ class LightGbm:
     Reference: Ke et al. (2017), LightGBM: A Highly Efficient Gradient Boosting Decision Tree. NeurIPS 30.
     """
 
-    def __init__(self, n_estimators: int = 200, **parameters: Any) -> None:
+    def __init__(self, n_estimators: Any = 200, **parameters: Any) -> None:
         refused = sorted(_OWN & parameters.keys())
         if refused:
             raise ConfigError(
                 f"lightgbm: expected parameters other than {', '.join(sorted(_OWN))}, found {', '.join(refused)}; "
                 "the seed is the model's `seed`, and a task has one thread"
+            )
+        for name in sorted(parameters.keys() - _names() if parameters else ()):
+            raise ConfigError(f"lightgbm: expected parameters of LightGBM, found {name!r}{nearest(name, _names())}")
+        if isinstance(n_estimators, bool) or not isinstance(n_estimators, int) or n_estimators < 1:
+            raise ConfigError(
+                f"lightgbm: expected `n_estimators` to be a whole number from 1 on, found {n_estimators!r}"
             )
         self._trees = n_estimators
         self._parameters = parameters
@@ -58,9 +65,16 @@ class LightGbm:
         data = lightgbm.Dataset(rows.features, rows.labels, feature_name=names)
         try:
             booster = lightgbm.train(settings, data, num_boost_round=self._trees)
-        except lightgbm.basic.LightGBMError as error:
+        except (lightgbm.basic.LightGBMError, TypeError) as error:
             raise DataError(f"lightgbm refuses {len(rows.labels)} rows with {self._parameters}: {error}") from error
         return FittedTrees(_exact(booster), len(names))
+
+
+def _names() -> set[str]:
+    """Return every name that LightGBM has for a parameter; it takes others, and leaves them unused without a word."""
+    from lightgbm.basic import _ConfigAliases  # only who has parameters waits for it; nothing public tells the names
+
+    return {name for main, aliases in _ConfigAliases._get_all_param_aliases().items() for name in (main, *aliases)}  # noqa: SLF001
 
 
 class FittedTrees:

@@ -27,6 +27,8 @@ REFERENCE_ROWS = 5
 _PLANTED = 500
 """How many rows are also asked with values taken out, so that missing ones are seen to go the same way."""
 
+_REFUSALS = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RuntimeError, MemoryError)
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -55,7 +57,7 @@ def fit_partition(frame: pd.DataFrame, plan: Plan) -> pd.DataFrame:
         frame: one row an asking event: `partition_key`, `prediction_key`, `label` and the vector's values.
         plan: what every task needs to know.
 
-    What the library or the data refuses is written down in the row as its `error`, so that one partition's failure
+    What the library, the data or a class of one's own refuses is written down in the row as its `error`, so that one partition's failure
     loses no other partition's model; the flow tries it again and then says so.
     """
     begin = time.perf_counter()
@@ -64,7 +66,7 @@ def fit_partition(frame: pd.DataFrame, plan: Plan) -> pd.DataFrame:
     row |= dict.fromkeys(("sha256", "content", "baseline_sha256", "baseline", "reference"))
     try:
         row |= _fit(_rows(frame, plan.names), plan)
-    except (MainstemError, ValueError, ArithmeticError, RuntimeError, MemoryError) as error:
+    except (MainstemError, *_REFUSALS) as error:
         row["error"] = f"{type(error).__name__}: {error}"
     row["seconds"] = time.perf_counter() - begin
     return pd.DataFrame([row])
@@ -84,8 +86,8 @@ def _fit(rows: TrainingRows, plan: Plan) -> dict[str, Any]:
         raise DataError(f"expected training rows of both labels, found {len(rows.labels)} rows of one")
     model = plan.ids["model"]
     narrowed = select(rows, plan.select, model)
-    candidate = build(STRATEGIES, plan.algorithm, f"models.{model}.algorithm").fit(narrowed.rows, plan.seed)
-    single = build(STRATEGIES, plan.baseline, f"models.{model}.baseline").fit(rows, plan.seed)
+    candidate = build(STRATEGIES, plan.algorithm, f"models.{model}.algorithm", "fit").fit(narrowed.rows, plan.seed)
+    single = build(STRATEGIES, plan.baseline, f"models.{model}.baseline", "fit").fit(rows, plan.seed)
     content, baseline = _export(candidate, narrowed.rows.features), _export(single, rows.features)
     some = np.linspace(0, len(rows.labels) - 1, REFERENCE_ROWS).astype(int)
     reference = {

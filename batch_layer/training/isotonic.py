@@ -27,6 +27,7 @@ class Isotonic:
 
     def __init__(self, feature: str) -> None:
         self._feature = feature
+        self.needs = (feature,)
 
     def fit(self, rows: TrainingRows, seed: int) -> FittedSteps:  # noqa: ARG002 - the contract's; nothing is drawn here
         """Return the regression of the labels on the feature.

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from batch_layer.training.strategy import INPUT, OPSET, TrainingRows
+from lambda_core.errors import ConfigError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -21,7 +22,9 @@ class Logistic:
     Reference: Cox (1958), The Regression Analysis of Binary Sequences. JRSS B 20.
     """
 
-    def __init__(self, strength: float = 1.0) -> None:
+    def __init__(self, strength: Any = 1.0) -> None:
+        if isinstance(strength, bool) or not isinstance(strength, int | float) or not strength > 0:
+            raise ConfigError(f"logistic: expected `strength` to be a number above 0, found {strength!r}")
         self._strength = strength
 
     def fit(self, rows: TrainingRows, seed: int) -> FittedLogistic:

@@ -47,6 +47,9 @@ class Algorithm(Protocol):
 
     A user's own class is named in the settings by its dotted path; it must be importable on the executors. Equal rows
     and an equal seed must give equal bytes, and one thread is all it may use: Spark runs one task a core.
+
+    An attribute `needs`, if it has one, names the vector's values that it cannot do without; `mainstem config check` looks
+    for them.
     """
 
     def fit(self, rows: TrainingRows, seed: int) -> Fitted:

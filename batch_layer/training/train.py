@@ -61,9 +61,8 @@ def train(context: RunContext, model: str) -> TrainingReport:
         "definition_id": context.definition.id,
     }
     run_id = context.registry.begin(model, {**ids, **_parameters(context, model)})
-    names = context.definition.vector_names(declared.feature_set)
     plan = Plan(
-        names,
+        context.definition.vector_names(declared.feature_set),
         declared.algorithm,
         declared.baseline,
         declared.seed,
@@ -73,11 +72,11 @@ def train(context: RunContext, model: str) -> TrainingReport:
     )
     try:
         made = _fit_all(context, rows, plan)
-    except DataError:
+        if declared.select:
+            context.registry.record(run_id, {}, {"selection.json": _selection(made)})
+    except BaseException:  # whatever it was: evaluation ends the runs that have models, and no other
         context.registry.finish(run_id, succeeded=False)
         raise
-    if declared.select:
-        context.registry.record(run_id, {}, {"selection.json": _selection(made)})
     partitions = {key: {name: float(row[name]) for name in ("rows", "seconds", "bytes")} for key, row in made.items()}
     selected = {key: list(row["inputs"]) for key, row in made.items()}
     return TrainingReport(model, run_id, split_id, ids["feature_set_id"], partitions, selected)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import json
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 import yaml
@@ -16,8 +16,12 @@ from lambda_core.bootstrap import default_project
 from lambda_core.config.environment import Environment
 from lambda_core.config.loading import load_environment, load_project
 from lambda_core.config.project import Project
+from lambda_core.errors import ConfigError
 from lambda_core.features.definition import compile_definition
 from lambda_core.repositories.state_folder import StateFolder
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 app = typer.Typer(no_args_is_help=True, help="Look at settings before anything runs on them.")
 ProjectName = Annotated[
@@ -31,15 +35,32 @@ Conf = Annotated[Path, typer.Option("--conf", help="Folder of projects and envir
 
 @app.command()
 def check(project: ProjectName = "", environment: EnvironmentName = "local", conf: Conf = Path("conf")) -> None:
-    """Validate project and environment as a whole; every mistake with file, key, expected and found."""
-    from batch_layer.choices import check_choices  # loads Spark, which nothing else here needs
+    """Validate project and environment as a whole; each mistake with its key, expected and found.
 
-    loaded = load_project(conf / (project or default_project(conf)))
-    check_choices(loaded)
-    placed = load_environment(conf / "environments" / f"{environment}.yaml", addresses())
-    StateFolder(placed.state, loaded.project).check()
-    definition = compile_definition(loaded)
-    known_stages(loaded)
+    What needs a project without mistakes of form or of names (strategies, features, expectations) is looked at behind them,
+    and expressions by the stages that work them out.
+    """
+    from batch_layer.choices import check_choices  # loads Spark, which nothing else here needs
+    from batch_layer.preparation.gate import refuse_wrong_expectations
+
+    mistakes: list[str] = []
+
+    def tried(look: Callable[..., Any], *given: Any) -> Any:
+        """Return what is looked at; None where it is wrong, or something that it needs was."""
+        try:
+            return None if None in given else look(*given)
+        except ConfigError as error:
+            mistakes.append(str(error))
+            return None
+
+    loaded = tried(lambda: load_project(conf / (project or default_project(conf))))
+    placed = tried(load_environment, conf / "environments" / f"{environment}.yaml", addresses())
+    definition = tried(compile_definition, loaded)
+    for look in (lambda given: check_choices(given, definition), refuse_wrong_expectations, known_stages):
+        tried(look, loaded)
+    tried(lambda here, given: StateFolder(here.state, given.project).check(), placed, loaded)
+    if mistakes:
+        raise ConfigError("\n".join(mistakes))
     features = sum(len(group.features) for group in definition.groups.values())
     print(
         f"{loaded.project}: {len(loaded.sources)} sources, {len(definition.groups)} feature groups with {features} "

@@ -7,9 +7,9 @@ it. What an aggregation means, with its nulls, ties and edges, is said by its cl
 from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import Field, model_validator
 
-from lambda_core.config.section import Milliseconds, Name, Section
+from lambda_core.config.section import Milliseconds, Name, Section, parsed_by
 from lambda_core.features.aggregations import AGGREGATIONS, Aggregation, Number
 from lambda_core.features.windows import ALL_MS, Window, parse_window
 
@@ -31,7 +31,7 @@ AggregationName = Literal[
     "distinct",
     "decayed_sum",
 ]
-WindowLength = Annotated[int, BeforeValidator(lambda value: parse_window(value) if isinstance(value, str) else value)]
+WindowLength = Annotated[int, parsed_by(parse_window), Field(gt=0, le=ALL_MS)]
 """A duration, or `all`: everything since the first event."""
 
 _WITHOUT_COLUMN = ("count", "share")
@@ -70,7 +70,7 @@ class WindowedAggregations(Section):
     last: int | None = Field(default=None, ge=1, le=32)
     expiry_ms: Milliseconds | None = Field(default=None, alias="expiry", ge=0)
     windows: tuple[WindowLength, ...] = Field(default=(ALL_MS,), min_length=1)
-    hop_ms: Milliseconds | None = Field(default=None, alias="hop")
+    hop_ms: Milliseconds | None = Field(default=None, alias="hop", gt=0)
     unit: str | None = None
     description: str = ""
 

@@ -1,5 +1,6 @@
-"""From YAML files to frozen settings; every mistake of the files is told in one go, before anything runs.
+"""From YAML files to frozen settings; mistakes are told before anything runs, all of one kind in one go.
 
+First what cannot be read as YAML, then what is not of the form that a section has, then names that stand for nothing.
 A project is the union of the files of its folder: each top-level key stands in one file. An error names the file, the
 path of the key, what was expected, what was found, and the nearest valid name.
 """
@@ -9,12 +10,12 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, get_args
 
-import yaml
 from pydantic import BaseModel, ValidationError
 
 from lambda_core.config.environment import Environment
 from lambda_core.config.names import dangling_names
 from lambda_core.config.project import Project
+from lambda_core.config.safe_yaml import read_yaml
 from lambda_core.errors import ConfigError
 from lambda_core.nearest import nearest
 
@@ -41,11 +42,9 @@ def load_project(folder: Path) -> Project:
         project = Project.model_validate(declared)
     except ValidationError as error:
         raise ConfigError(_sentences(Project, error, files)) from error
-    mistakes = list(dangling_names(project))
+    mistakes = [f"{files.get(path.split('.')[0], folder)}: {path}: {what}" for path, what in dangling_names(project)]
     if mistakes:
-        raise ConfigError(
-            "\n".join(f"{files.get(path.split('.')[0], folder)}: {path}: {what}" for path, what in mistakes)
-        )
+        raise ConfigError("\n".join(dict.fromkeys(mistakes)))
     return project
 
 
@@ -72,21 +71,24 @@ def _read_folder(folder: Path) -> tuple[dict[str, Any], dict[str, Path]]:
         )
     declared: dict[str, Any] = {}
     files: dict[str, Path] = {}
+    mistakes: list[str] = []
     for file in sorted(folder.glob("*.yaml")):
-        for key, value in _read_file(file).items():
+        try:
+            content = _read_file(file)
+        except ConfigError as error:
+            mistakes.append(str(error))
+            continue
+        for key, value in content.items():
             if key in declared:
-                raise ConfigError(f"{file}: {key}: expected each key in one file, found it in {files[key]} too")
+                mistakes.append(f"{file}: {key}: expected each key in one file, found it in {files[key]} too")
             declared[key], files[key] = value, file
+    if mistakes:
+        raise ConfigError("\n".join(mistakes))
     return declared, files
 
 
 def _read_file(file: Path) -> dict[str, Any]:
-    try:
-        content = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise ConfigError(f"{file}: expected a YAML file, found none") from error
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{file}: expected YAML, found what cannot be read: {error}") from error
+    content = read_yaml(file)
     if not isinstance(content or {}, dict):
         raise ConfigError(f"{file}: expected keys and values, found {type(content).__name__}")
     return content or {}

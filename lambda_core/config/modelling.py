@@ -56,8 +56,8 @@ class Gate(Section):
         blocking: whether a version that falls short is kept from being deployed; else it is only told.
     """
 
-    min_auc_gain: float = 0.0
-    min_log_loss_drop: float = 0.0
+    min_auc_gain: float = Field(default=0.0, allow_inf_nan=False)
+    min_log_loss_drop: float = Field(default=0.0, allow_inf_nan=False)
     min_rows: int = Field(default=100, ge=2)
     resamples: int = Field(default=500, ge=100, le=10_000)
     confidence: float = Field(default=0.95, gt=0.5, lt=1.0)

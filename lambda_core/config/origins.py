@@ -1,9 +1,10 @@
 """Where a source's records come from besides its topic's stream: files, a Delta table, a database, the topic in ranges."""
 
 import re
+from pathlib import PurePath
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from lambda_core.config.section import Section
 
@@ -14,15 +15,26 @@ _SECRET = re.compile(r"(password|pwd|secret|token)\s*=|//[^/@\s]*:[^/@\s]*@", re
 
 
 class Files(Section):
-    """Where a source's files lie, below the environment's data folder; a pattern such as `orders/*.csv` names several.
+    """Where a source's files lie; a pattern such as `orders/*.csv` names several.
 
     Attributes:
+        path: below the environment's data folder, or from the root on (`/srv/orders.csv`); `**` stands for folders of
+            any depth.
         separator: one character between the fields of a line of CSV, such as `;` or a tabulator.
     """
 
     path: str
     format: Literal["csv", "json", "parquet"] = "csv"
     separator: str = Field(default=COMMA, pattern=r'^[^"\r\n]$')
+
+    @field_validator("path")
+    @classmethod
+    def _is_pattern(cls, path: str) -> str:
+        if not PurePath(path).name:
+            raise ValueError(f"expected a file, or a pattern such as 'orders/*.csv', found {path!r}")
+        if any("**" in part and part != "**" for part in PurePath(path).parts):
+            raise ValueError(f"expected `**` to stand for whole folders, as in 'orders/**/*.csv', found {path!r}")
+        return path
 
     @model_validator(mode="after")
     def _separates_csv(self) -> "Files":

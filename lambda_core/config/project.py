@@ -103,7 +103,7 @@ class Rung(Section):
 class Serving(Section):
     """Routes and time-outs of the serving layer."""
 
-    deadline_ms: Milliseconds = Field(default=250, alias="deadline")
+    deadline_ms: Milliseconds = Field(default=250, gt=0, alias="deadline")
     ladder: tuple[Rung, ...] = (Rung(source="merged"), Rung(source="batch_only"), Rung(source="default", value=0.5))
     routes: dict[Name, Name] = {}
 
@@ -118,7 +118,7 @@ class View(Section):
         lookback: how far before the view's last event a read may be asked for and still be exact.
     """
 
-    period_ms: Milliseconds = Field(default=HOUR_MS, alias="period")
+    period_ms: Milliseconds = Field(default=HOUR_MS, gt=0, alias="period")
     clock_allowance_ms: Milliseconds = Field(default=MINUTE_MS, alias="clock_allowance")
     ring: int = Field(default=32, ge=1, le=1024)
     lookback_ms: Milliseconds = Field(default=24 * HOUR_MS, alias="lookback")

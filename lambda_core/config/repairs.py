@@ -1,5 +1,6 @@
 """The units that a repair can convert between; exact, so that batch and stream cannot differ by how they round."""
 
+import re
 from fractions import Fraction
 
 from pydantic import Field
@@ -70,11 +71,46 @@ def conversion(source: str, target: str) -> tuple[Fraction, Fraction]:
 def wrong_convert(convert: Convert, kind: str) -> str | None:
     """Return the sentence about a conversion that cannot be, for a column of this type; None where it can."""
     if kind == "string":
-        return None
+        return _wrong_pattern(convert.source, _READ) or _wrong_pattern(convert.target, _READ + _WRITTEN)
     for unit in (convert.source, convert.target):
         if unit not in UNITS:
             return f"expected a unit among {', '.join(sorted(UNITS))}; found {unit!r}"
     kinds = UNITS[convert.source][0], UNITS[convert.target][0]
     if kinds[0] != kinds[1]:
         return f"expected two units of one kind, found {convert.source} ({kinds[0]}) and {convert.target} ({kinds[1]})"
+    return None
+
+
+_READ = "GyMLdDgahHkKmsSvVzOXxZ"
+_WRITTEN = "EFQq"
+"""The letters of a pattern that Spark takes to read a date or time, and those that it takes only to write one."""
+_QUOTED = re.compile(r"'[^']*'")
+
+
+def _wrong_pattern(pattern: str, letters: str) -> str | None:
+    """Return the sentence about a pattern that Spark refuses, or that means another date than it looks like.
+
+    A date whose day is one of the year, or whose month is a number of minutes, would be left as it is or made another,
+    without a word.
+    """
+    mistake = _mistake(pattern, letters)
+    if mistake is None:
+        return None
+    meant = pattern.replace("Y", "y").replace("D", "d")
+    meant = meant if "M" in meant or "L" in meant else meant.replace("mm", "MM", 1)
+    hint = f"; did you mean {meant!r}?" if _mistake(meant, letters) is None else ""
+    return f"expected a pattern such as 'dd/MM/yyyy' (Spark's datetime patterns), found {pattern!r}: {mistake}{hint}"
+
+
+def _mistake(pattern: str, letters: str) -> str | None:
+    """Return what is wrong with a pattern; None where nothing is."""
+    plain = _QUOTED.sub("", pattern)
+    for character in plain:
+        if (character.isalpha() and character not in letters) or character in "'{}#":
+            return f"{character!r} stands for nothing that it could be here; a text stands between quotes, as in 'T'"
+    has_month = "M" in plain or "L" in plain
+    if "D" in plain and has_month:
+        return "D is the day of the year, and d that of the month"
+    if "d" in plain and "y" in plain and not has_month:
+        return "it has a day and no month, which is M; m are minutes"
     return None

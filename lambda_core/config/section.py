@@ -1,12 +1,19 @@
 """What every settings model is: frozen, strict, with durations as texts such as `5 minutes`."""
 
+from collections.abc import Callable
 from typing import Annotated
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-from lambda_core.features.windows import parse_duration
+from lambda_core.features.windows import ALL_MS, parse_duration
 
-Milliseconds = Annotated[int, BeforeValidator(lambda value: parse_duration(value) if isinstance(value, str) else value)]
+
+def parsed_by(parse: Callable[[str], int]) -> BeforeValidator:
+    """Return what makes milliseconds of a text; a number stays one, and YAML's true and false are none."""
+    return BeforeValidator(lambda value: parse(str(value)) if isinstance(value, str | bool) else value)
+
+
+Milliseconds = Annotated[int, parsed_by(parse_duration), Field(ge=0, le=ALL_MS)]
 """A duration: a text in YAML, a number of milliseconds in the model, under a name that ends in `_ms`."""
 
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]

@@ -1,8 +1,9 @@
 """What a project says of its sources: schema, event time, known-by, unique key, bounds, repairs, expectations."""
 
-from typing import Any, Literal
+import datetime as dt
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from lambda_core.config.condition import ConditionSection
 from lambda_core.config.origins import COMMA, DeltaTable, Files, Jdbc, Ranges, Repository
@@ -21,6 +22,26 @@ _VALUES: dict[str, Any] = {
     "boolean": bool,
 }
 """Type of a column -> that of the values in its repairs."""
+
+
+def _moment(given: Any) -> Any:
+    """Return a moment as text; YAML makes a date of one that stands there without quotes."""
+    text = given.isoformat() if isinstance(given, dt.date) else given
+    try:
+        dt.datetime.fromisoformat(text)
+    except (ValueError, TypeError) as error:
+        raise ValueError(
+            f"expected a date or time such as '2024-05-31' or '2024-05-31T12:00', found {given!r}"
+        ) from error
+    return text
+
+
+Moment = Annotated[str, BeforeValidator(_moment)]
+"""A moment of ISO 8601; in UTC where it says no zone."""
+
+
+Bound = Annotated[float | None, Field(allow_inf_nan=False)]
+"""The least or the greatest value, in a column's unit; None for no bound."""
 
 
 class Column(Section):
@@ -44,14 +65,14 @@ class Column(Section):
     field: str | None = None
     scale: int = Field(default=0, ge=0, le=9)
     required: bool = False
-    min: float | None = None
-    max: float | None = None
+    min: Bound = None
+    max: Bound = None
     unit: str | None = None
     description: str = ""
     repair: str | None = None
     map: dict[str | int | float, str | int | float | None] = {}
     convert: Convert | None = None
-    clip: tuple[float | None, float | None] | None = None
+    clip: tuple[Bound, Bound] | None = None
     fill: bool | int | float | str | None = None
 
     @property
@@ -67,6 +88,15 @@ class Column(Section):
         if self.type == "boolean":
             return Number("integer")
         return Number(self.type, self.scale if self.type == "decimal" else 0)
+
+    @model_validator(mode="after")
+    def _has_bounds_of_its_type(self) -> "Column":
+        for name, bound in (("min", self.min), ("max", self.max)):
+            if bound is not None and self.type not in _NUMBERS:
+                raise ValueError(f"expected `{name}` of a number, found it of type {self.type}; say it in `row_rules`")
+        if self.min is not None and self.max is not None and self.min > self.max:
+            raise ValueError(f"expected `min` to be at most `max`, found {self.min} and {self.max}")
+        return self
 
     @model_validator(mode="after")
     def _has_repairs_of_its_type(self) -> "Column":
@@ -171,9 +201,9 @@ class Source(Section):
     delta: DeltaTable | None = None
     jdbc: Jdbc | None = None
     repository: Repository | None = None
-    topic: str | None = None
+    topic: str | None = Field(default=None, pattern=r"^[A-Za-z0-9._-]{1,249}$")
     ranges: Ranges | None = None
-    log_from: str | None = None
+    log_from: Moment | None = None
     null_values: tuple[str, ...] = ("",)
     columns: dict[Name, Column]
     lookups: dict[Name, Lookup] = {}

@@ -113,16 +113,31 @@ class _Compiler:
     def _step(self, declared: Transform, strategy: Transformation, path: str) -> Step:
         given: list[Kind] = [self.known[name] for name in declared.of]  # type: ignore[misc]
         try:
-            kinds = strategy.kinds(given)
+            return _tried(declared, strategy, given, path)
         except ConfigError as error:
             raise _placed(path, error) from error
-        names = [declared.name + ending for ending in strategy.endings]
-        results = dict(zip(names, kinds, strict=True))
-        if declared.strategy in STRATEGIES:
-            return Step(strategy, declared.of, results)
-        step = Step(strategy, declared.of, results, code_of(strategy, path))
-        _refuse_other_rows(step, given, path)
-        return step
+        except Exception as error:  # a class of one's own may raise anything
+            raise ConfigError(
+                f"{path}.strategy: expected {type(strategy).__name__} to work on {', '.join(given)}, "
+                f"found {type(error).__name__}: {error}"
+            ) from error
+
+
+def _tried(declared: Transform, strategy: Transformation, given: Sequence[Kind], path: str) -> Step:
+    """Return the step; one's own strategy has worked on a few vectors by then."""
+    kinds = strategy.kinds(given)
+    names = [declared.name + ending for ending in strategy.endings]
+    if len(kinds) != len(names) or not set(kinds) <= set(_PROBES):
+        raise ConfigError(
+            f"{path}.strategy: expected the `kinds` of {type(strategy).__name__} to be {' or '.join(_PROBES)}, one a result "
+            f"({', '.join(names)}); found {kinds}"
+        )
+    results = dict(zip(names, kinds, strict=True))
+    if declared.strategy in STRATEGIES:
+        return Step(strategy, declared.of, results)
+    step = Step(strategy, declared.of, results, code_of(strategy, path))
+    _refuse_other_rows(step, given, path)
+    return step
 
 
 def _made(declared: Transform, path: str) -> Transformation:

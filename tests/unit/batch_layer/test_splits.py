@@ -121,6 +121,7 @@ def test_sides_are_apart_exactly_when_no_pair_of_rows_crosses(train, test, delay
         ("stratified", {"by": "label"}, "by: expected a list of columns, found 'label'"),
         ("stratified", {"by": []}, "by: expected a list of columns"),
         ("by_entity", {"entity": "buyer", "train": True}, "found True"),
+        ("by_entity", {"entity": ["buyer"]}, r"entity: expected a text, found \['buyer'\]"),
         ("by_time", {"train_from": "2024-01-01", "test_from": "2024-01-02"}, "no row would be left to train on"),
         ("by_time", {"train_from": "soon", "test_from": "2024-01-02"}, "expected a moment"),
         ("by_time", {"train_from": "2023-01-01", "test_from": "2024-01-02", "test_until": "2024-01-02"}, "to test on"),

@@ -148,6 +148,42 @@ def test_config_check_tells_every_wrong_strategy_by_its_place(tmp_path):
     assert "keep: expected a whole number from 1 on, found 0" in said[1]
 
 
+def test_config_check_tells_together_what_it_finds_behind_names(tmp_path):
+    for folder in ("flights", "environments"):
+        shutil.copytree(Path(CONF) / folder, tmp_path / folder)
+    replaced = {
+        "flights/models.yaml": [("feature: dep_delay", "feature: dep_dealy")],
+        "flights/project.yaml": [("\nview:", "\nchain: { then: [publishign] }\nview:")],
+        "flights/sources.yaml": [
+            ("expect: column_values_to_not_be_null", "expect: column_values_to_not_be_nul"),
+            ("arguments: { column: tzone", "arguments: { column: tzon"),
+            ("files: { path: airports.csv }", "repository: { strategy: no.such.Store }"),
+        ],
+        "environments/local.yaml": [("state:", "stat:")],
+    }
+    for file, changes in replaced.items():
+        path = tmp_path / file
+        for old, new in changes:
+            text = path.read_text()
+            assert old in text
+            path.write_text(text.replace(old, new, 1))
+
+    with pytest.raises(ConfigError) as caught:
+        runner.invoke(app, ["config", "check", "--conf", str(tmp_path)], catch_exceptions=False)
+
+    said = str(caught.value)
+    for sentence in (
+        "local.yaml: stat: expected one of",
+        "models.late_arrival.baseline.parameters: expected a value of departure (",
+        "found 'dep_dealy'; did you mean 'dep_delay'?",
+        "sources.airports.repository.strategy: expected the dotted path of a class that Python can import",
+        "sources.airports.expectations[0].expect: expected an expectation of Great Expectations",
+        "sources.airports.expectations[0].arguments.column: expected one of alt, ",
+        "chain.then[0]: expected one of ingestion",
+    ):
+        assert sentence in said
+
+
 def test_config_show_prints_yaml_without_the_password(monkeypatch):
     monkeypatch.setenv("REDIS_URL", "redis://:secret@127.0.0.1:1/0")
 

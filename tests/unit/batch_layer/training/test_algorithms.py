@@ -118,6 +118,30 @@ def test_a_parameter_that_lightgbm_refuses_is_a_sentence():
         LightGbm(num_leaves=-4).fit(rows(), 1)
 
 
+@pytest.mark.parametrize(
+    ("name", "parameters", "said"),
+    [
+        (
+            "lightgbm",
+            {"learning_rat": 0.1},
+            "parameters of LightGBM, found 'learning_rat'; did you mean 'learning_rate'",
+        ),
+        ("lightgbm", {"n_estimators": "many"}, "`n_estimators` to be a whole number from 1 on, found 'many'"),
+        ("lightgbm", {"n_estimators": 0}, "from 1 on, found 0"),
+        ("logistic", {"strength": "strong"}, "`strength` to be a number above 0, found 'strong'"),
+        ("logistic", {"strength": 0}, "above 0, found 0"),
+    ],
+)
+def test_a_parameter_that_makes_no_sense_is_refused_before_there_are_rows(name, parameters, said):
+    with pytest.raises(ConfigError, match=said):
+        STRATEGIES[name](**parameters)
+
+
+def test_a_value_that_lightgbm_cannot_take_is_a_sentence():
+    with pytest.raises(DataError, match=r"lightgbm refuses 2000 rows with .*num_leaves"):
+        LightGbm(num_leaves={"a": 1}).fit(rows(), 1)
+
+
 def test_a_partition_becomes_one_row_with_both_models_and_reference_predictions():
     made = fit_partition(frame(), plan()).iloc[0]
 
@@ -160,6 +184,8 @@ class Own:
         self.shift = shift
 
     def fit(self, rows, seed):
+        if isinstance(self.shift, type):
+            raise self.shift("no way")
         return Fitted(Isotonic("delay").fit(rows, seed), self.shift)
 """
 
@@ -182,6 +208,14 @@ def test_an_algorithm_that_does_not_convert_exactly_is_an_error_in_its_row(own_m
     made = fit_partition(frame(), plan(Choice(strategy=own_module, parameters={"shift": 0.001}))).iloc[0]
 
     assert "this algorithm does not convert exactly" in made["error"]
+
+
+@pytest.mark.parametrize("error", [TypeError, KeyError, AttributeError])
+def test_whatever_a_class_of_one_s_own_raises_is_an_error_in_its_row(own_module, error):
+    made = fit_partition(frame(), plan(Choice(strategy=own_module, parameters={"shift": error}))).iloc[0]
+
+    assert made["error"].startswith(f"{error.__name__}: ")
+    assert made["content"] is None
 
 
 def test_an_algorithm_that_nobody_knows_is_an_error_that_names_the_menu():

@@ -4,8 +4,10 @@ import shutil
 from pathlib import Path
 
 import pytest
+import yaml
 
 from lambda_core.config.loading import load_environment, load_project
+from lambda_core.config.safe_yaml import read_yaml
 from lambda_core.errors import ConfigError
 
 CONF = Path(__file__).parents[4] / "conf"
@@ -78,6 +80,18 @@ def test_a_name_that_nothing_declares_is_told_with_the_nearest_one(folder: Path)
             "feature_groups.arrivals_by_tail.entity (tail) in source arrivals",
         ),
         ("models.yaml", "flight, origin", "flihgt, origin", "labels.late_arrival.join[4]"),
+        (
+            "models.yaml",
+            "flight, origin",
+            "arr_delay, origin",
+            "labels.late_arrival.join in source departures, which asks",
+        ),
+        (
+            "features.yaml",
+            "keys: [tailnum]",
+            "keys: [arr_delay]",
+            "feature_sets.departure.groups[5] (tail) in source departures",
+        ),
         ("models.yaml", "partition_by: origin", "partition_by: orgin", "models.late_arrival.partition_by"),
     ],
 )
@@ -86,6 +100,47 @@ def test_a_column_that_the_source_lacks_is_told_with_its_file_and_the_nearest_on
 
     assert f"{file}: {path}" in message
     assert "; did you mean " in message
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "path", "said"),
+    [
+        ("sources.yaml", "source: planes", "source: weather", "sources.departures.lookups.plane.source", "reference"),
+        (
+            "features.yaml",
+            "source: arrivals",
+            "source: planes",
+            "feature_groups.arrivals_by_destination.source",
+            "event",
+        ),
+        ("features.yaml", "asked_by: departures", "asked_by: planes", "feature_sets.departure.asked_by", "event"),
+        ("models.yaml", "source: arrivals", "source: planes", "labels.late_arrival.source", "event"),
+    ],
+)
+def test_a_source_of_the_wrong_kind_is_told_with_the_kind_it_has_to_be(folder: Path, file, old, new, path, said):
+    message = edited(folder, file, old, new)
+
+    assert f"{file}: {path}: expected a source of `kind: {said}`, " in message
+
+
+def test_a_topic_that_two_sources_of_events_would_read_is_told(folder: Path):
+    message = edited(folder, "sources.yaml", "topic: flights.arrivals", "topic: flights.departures")
+
+    assert "sources.yaml: sources.arrivals.topic: expected a topic that no other source of events has, " in message
+    assert "found 'flights.departures', which is that of sources.departures too" in message
+
+
+def test_a_feature_set_has_one_label(folder: Path):
+    path = folder / "models.yaml"
+    declared = read_yaml(path)
+    declared["labels"]["other"] = declared["labels"]["late_arrival"]
+    declared["models"]["other"] = {**declared["models"]["late_arrival"], "label": "other"}
+    path.write_text(yaml.safe_dump(declared))
+
+    with pytest.raises(
+        ConfigError, match=r"models\.other\.label: expected one label for all models of departure, found"
+    ):
+        load_project(folder)
 
 
 @pytest.mark.parametrize(
@@ -152,6 +207,55 @@ def test_what_is_no_yaml_is_told_with_its_file(folder: Path):
 
     with pytest.raises(ConfigError, match=r"models\.yaml: expected YAML"):
         load_project(folder)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"labels: {a: 1}\nmodels: {}\nlabels: {}\n", r"line 3: expected each key .* found 'labels' in line 1 too"),
+        (b"labels:\n  a: {value: 1, value: 2}\n", r"line 2: .* found 'value' in line 2 too"),
+        (b"labels: {since: 2013-02-30}\n", r"'2013-02-30', which reads as timestamp and is none \(day is out of range"),
+        (b"labels: !!bool perhaps\n", r"'perhaps', which reads as bool and is none"),
+        ("description: für".encode("latin-1"), r"expected text in UTF-8, found another \(.*\); save it as UTF-8"),
+        (b"labels: " + b"[" * 5_000, "cannot be read"),
+    ],
+    ids=["twice", "twice-inside", "no-date", "no-boolean", "latin-1", "too-deep"],
+)
+def test_what_yaml_would_lose_or_raise_is_told_with_its_file_and_line(folder: Path, content: bytes, said: str):
+    (folder / "models.yaml").write_bytes(content)
+
+    with pytest.raises(ConfigError, match=rf"models\.yaml: .*{said}"):
+        load_project(folder)
+
+
+def test_every_key_that_stands_twice_is_told_of_every_file(folder: Path):
+    (folder / "features.yaml").write_text("labels: {a: 1, a: 2}\nlabels: {}\n")
+    (folder / "models.yaml").write_text("description: {a: 1, a: 2}\n")
+    (folder / "more.yaml").write_text("description: again\n")
+
+    with pytest.raises(ConfigError) as caught:
+        load_project(folder)
+
+    told = [line.removeprefix(f"{folder}/").split(": ")[:2] for line in str(caught.value).splitlines()]
+    assert told == [
+        ["features.yaml", "line 1"],
+        ["features.yaml", "line 2"],
+        ["models.yaml", "line 1"],
+        ["project.yaml", "description"],
+    ]
+
+
+def test_a_mapping_merges_others_and_its_own_keys_win(tmp_path: Path):
+    file = tmp_path / "merged.yaml"
+    file.write_text(
+        "a: {b: &b {k: 1, l: 1}, c: {d: &d {<<: *b, k: 2}}}\nall: {<<: [*d, *b], l: 3}\neach: {<<: *b, <<: *d, k: 5}\n"
+    )
+
+    assert read_yaml(file) == {
+        "a": {"b": {"k": 1, "l": 1}, "c": {"d": {"k": 2, "l": 1}}},
+        "all": {"k": 2, "l": 3},
+        "each": {"k": 5, "l": 1},
+    }
 
 
 def test_yaml_never_makes_an_object(folder: Path):

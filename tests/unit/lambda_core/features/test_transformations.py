@@ -259,6 +259,24 @@ class Short(Transformation):
     def apply(self, given):
         return [Column(given[0].floats()[:1], given[0].present[:1])]
 
+class Two(Transformation):
+    def kinds(self, given):
+        return ["float", "float"]
+
+    def apply(self, given):
+        return given
+
+class Text(Two):
+    def kinds(self, given):
+        return ["string"]
+
+class Nothing(Transformation):
+    def apply(self, given):
+        return None
+
+class Abstract(Transformation):
+    pass
+
 class Other:
     pass
 """
@@ -303,6 +321,12 @@ def test_the_file_of_a_class_of_one_s_own_is_part_of_the_vectors_id(tmp_path, mo
         ),
         ("Short", "expected Short to give one column a result, .* as long as what it is given"),
         (
+            "Two",
+            r"expected the `kinds` of Two to be integer or float, one a result \(made\); found \['float', 'float'\]",
+        ),
+        ("Text", r"expected the `kinds` of Text to be .*; found \['string'\]"),
+        ("Nothing", "expected Nothing to work on float, found TypeError: .*NoneType"),
+        (
             "Other",
             "expected a class derived from lambda_core.features.transformations.Transformation, found own_steps.Other",
         ),
@@ -311,6 +335,13 @@ def test_the_file_of_a_class_of_one_s_own_is_part_of_the_vectors_id(tmp_path, mo
 def test_a_class_of_one_s_own_that_breaks_the_contract_is_refused_before_anything_runs(name, said):
     with pytest.raises(ConfigError, match=rf"feature_sets\.order\.transform\[0\]\.strategy: {said}"):
         compiled([step(f"own_steps.{name}", "price")])
+
+
+@pytest.mark.usefixtures("own")
+@pytest.mark.parametrize("name", ["own_steps.Abstract", "lambda_core.features.transformations.Transformation"])
+def test_a_class_that_cannot_be_made_is_refused_with_its_place(name):
+    with pytest.raises(ConfigError, match=rf"transform\[0\]: expected {name} to be made .*abstract method '?apply"):
+        compiled([step(name, "price")])
 
 
 TAKEN = {"price": 30, "items": 9, "hour": 6, "word": "new"}

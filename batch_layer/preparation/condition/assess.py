@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import datetime as dt
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from batch_layer.preparation.condition.judging import Judge
 from batch_layer.preparation.condition.keeping import before_part, keep, ordered, part_of, stored
-from batch_layer.preparation.condition.profiling import LOG_BATCH, profiles_of
+from batch_layer.preparation.condition.profiling import LOG_BATCH, keys_of, profiles_of
 from batch_layer.preparation.condition.report import BatchReport, SourceCondition, write
 from lambda_core.errors import GateError
+from lambda_core.schemas import tables as schema
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -64,7 +66,8 @@ def assess(context: RunContext, name: str, cleaned: DataFrame, found: Survey, kn
     grown = {batch: before[batch].merge(one) if batch in before else one for batch, one in added.items()}
     together = ordered({**before, **grown})
     judged_before = set() if known.positions else {batch for batch, _, _ in rows}
-    judge = Judge(name, context.project.sources[name], found.files)
+    keys = partial(keys_of, context.tables.read(schema.raw(name)))
+    judge = Judge(name, context.project.sources[name], found.files, keys)
     judged = [batch for batch in together if _is_due(batch, before, added) and batch not in judged_before]
     report = SourceCondition(
         source=name,

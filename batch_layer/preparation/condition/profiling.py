@@ -31,6 +31,8 @@ _ROWS = 100_000
 _LONGEST = 64
 """Of a text, so many characters are looked at."""
 _STATES = "batch string, state string"
+_LOOKED_AT = 1_000
+"""In so many records keys are looked for."""
 
 
 def profiles_of(source: Source, cleaned: DataFrame, headers: Sequence[str]) -> dict[str, Profile]:
@@ -58,6 +60,18 @@ def measured_columns(source: Source) -> list[m.Measured]:
     ]
 
 
+def keys_of(frame: DataFrame, batch: str) -> list[str]:
+    """Return the keys of the JSON objects among some records of a batch, sorted; at most as many as records are looked at.
+
+    Args:
+        frame: records as raw has them.
+        batch: its name.
+    """
+    some = frame.where(_batch() == batch).limit(_LOOKED_AT)
+    keys = some.select(F.explode(F.json_object_keys(F.col("value").cast("string"))).alias("key")).distinct()
+    return sorted(row["key"] for row in keys.limit(_LOOKED_AT).collect())
+
+
 def _kind(declared: Declared) -> m.Kind:
     kind: str = declared.type  # a derived column may be a timestamp, too
     if kind in ("integer", "decimal", "float"):
@@ -65,14 +79,19 @@ def _kind(declared: Declared) -> m.Kind:
     return "time" if kind == "timestamp" else "text"
 
 
-def _measurable(source: Source, cleaned: DataFrame) -> DataFrame:
+def _batch() -> Column:
+    """Return the name of the batch that a record is of."""
     day = F.date_format(F.timestamp_millis("append_time_ms"), "yyyy-MM-dd")
     batch = F.when(F.col("partition") < 0, F.col("batch_id")).otherwise(F.concat(F.lit(LOG_BATCH), day))
+    return F.coalesce(batch, F.lit("?"))
+
+
+def _measurable(source: Source, cleaned: DataFrame) -> DataFrame:
     values = (
         _value(name, declared).alias(f"c{place}") for place, (name, declared) in enumerate(source.all_columns.items())
     )
     return cleaned.select(
-        F.coalesce(batch, F.lit("?")).alias(m.BATCH),
+        _batch().alias(m.BATCH),
         (F.size("reasons") == 0).alias(m.USABLE),
         F.expr(ACCEPTED).alias(m.COUNTED),
         F.when(F.col("unique_id").isNotNull(), F.xxhash64("unique_id")).alias(m.KEY),

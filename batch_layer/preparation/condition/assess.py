@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 from batch_layer.preparation.condition.judging import Judge
 from batch_layer.preparation.condition.keeping import before_part, keep, ordered, part_of, stored
-from batch_layer.preparation.condition.profiling import LOG_BATCH, profiles_of
+from batch_layer.preparation.condition.profiling import LOG_BATCH, keys_of, profiles_of
 from batch_layer.preparation.condition.report import BatchReport, SourceCondition, write
 from lambda_core.errors import GateError
+from lambda_core.schemas import tables as schema
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -64,7 +65,7 @@ def assess(context: RunContext, name: str, cleaned: DataFrame, found: Survey, kn
     grown = {batch: before[batch].merge(one) if batch in before else one for batch, one in added.items()}
     together = ordered({**before, **grown})
     judged_before = set() if known.positions else {batch for batch, _, _ in rows}
-    judge = Judge(name, context.project.sources[name], found.files)
+    judge = _judge(context, name, found.files)
     judged = [batch for batch in together if _is_due(batch, before, added) and batch not in judged_before]
     report = SourceCondition(
         source=name,
@@ -90,12 +91,18 @@ def assess_age(context: RunContext, name: str) -> Condition:
     if context.project.sources[name].condition.newest_ms is None:
         return Condition()
     together = before_part(stored(context, name), "")
-    judge = Judge(name, context.project.sources[name])
+    judge = _judge(context, name, {})
     newest = [_report(judge, together, batch) for batch in list(together)[-1:]]
     found = _age(context, name, together.values())
     page = write(context.environment.reports, SourceCondition(name, context.clock.now_ms(), newest, found))
     _stop_or_tell(context, found, str(page))
     return Condition(findings=tuple(one.sentence for one in found), page=str(page))
+
+
+def _judge(context: RunContext, name: str, files: Mapping[str, str]) -> Judge:
+    return Judge(
+        name, context.project.sources[name], files, lambda batch: keys_of(context.tables.read(schema.raw(name)), batch)
+    )
 
 
 def is_open(batch: str, batches: Iterable[str]) -> bool:

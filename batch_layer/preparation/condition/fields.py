@@ -1,17 +1,24 @@
-"""What is wrong with the fields of a batch's CSV files: declared ones have to be there, others may not change. Pure."""
+"""What is wrong with the fields of a batch: declared ones have to be there. Pure.
+
+The headers of CSV files tell which fields there are, and may not change otherwise. Of other records, which are JSON objects,
+the values tell: where a field is not there, or is called otherwise, its column has none.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from batch_layer.preparation.condition import comparing as c
+from batch_layer.preparation.condition.measuring import distinct_of
 from lambda_core.cleaning.reading import header_names
 from lambda_core.nearest import nearest_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
-    from lambda_core.config.sources import Source
+    from batch_layer.preparation.condition.profile import ColumnProfile, Profile
+    from lambda_core.config.sources import Column, Source
 
 
 @dataclass(frozen=True)
@@ -57,18 +64,107 @@ def field_changes(
         before: those of the last batch before it that had some.
         files: header -> a file that begins with it.
     """
-    fields = _names(source, headers)
-    declared = {name: column.field or name for name, column in source.columns.items()}
+    fields, declared = _names(source, headers), _declared(source)
     known = _names(source, before) if before else fields
     lacking, new = ({*declared.values()} | known) - fields, fields - known
     if not lacking and not new:
         return None
-    untaken = sorted(fields - {*declared.values()})
-    near = {name: nearest_of(field, untaken) for name, field in declared.items() if field in lacking}
-    misnamed = {name: field for name, field in near.items() if field is not None}
+    misnamed = _misnamed(declared, [name for name, field in declared.items() if field in lacking], fields)
     seen_in = tuple(dict.fromkeys(files[header] for header in headers if header in files))
     return FieldChanges(tuple(sorted(lacking)), tuple(sorted(new)), misnamed, seen_in)
 
 
-def _names(source: Source, headers: Sequence[str]) -> set[str]:
+@dataclass(frozen=True)
+class AbsentField:
+    """A declared field that the JSON objects of a batch have not.
+
+    Attributes:
+        records: how many there are.
+        near: the field that is there, no column takes, and has a name near to it; None for none.
+    """
+
+    column: str
+    field: str
+    records: int
+    near: str | None
+
+    @property
+    def found(self) -> str:
+        """Return what there is in place of what was expected."""
+        other = f", and a field {self.near!r} that no column takes" if self.near else ""
+        return f"it in none of {self.records:,}{other}"
+
+    def remedy(self, source: str) -> str:
+        """Return what to do about it."""
+        if self.near is None:
+            return (
+                f"ask the producer what changed, then correct sources.{source}.columns.{self.column}; where records may "
+                f"lack it, add it to sources.{source}.condition.ignore"
+            )
+        said = f"`sources.{source}.columns.{self.column}.field: {self.near}`"
+        return f"where it is the same under another name, declare {said}; else ask the producer what changed"
+
+
+def columns_that_emptied(source: Source, own: Profile, past: Sequence[Profile]) -> list[str]:
+    """Return the declared columns that no record of a batch gives a value, where that is news.
+
+    It is in the first batch of all, and in one that follows a batch with values. It is none where the batch before had no value
+    either, which was told then, nor where values are so rare that a batch without any is chance.
+    """
+    return [
+        name
+        for name, column in own.columns.items()
+        if name in source.columns
+        and name not in source.condition.ignore
+        and has_no_value(source.columns[name], column)
+        and _had_values(source.columns[name], column, [one.columns[name] for one in past if name in one.columns])
+    ]
+
+
+def absent_fields(source: Source, own: Profile, emptied: Iterable[str], keys: Iterable[str]) -> list[AbsentField]:
+    """Return which of a batch's empty columns have a field that is not there.
+
+    Few records may lack it by chance: of fewer than `least_rows` it is told only where another field has a name near to it.
+
+    Args:
+        source: whose columns these are.
+        own: the batch's profile.
+        emptied: the columns without a value.
+        keys: those of the batch's objects, or of some of them.
+    """
+    declared, fields = _declared(source), {*keys}
+    absent = [name for name in emptied if declared[name] not in fields]
+    near = _misnamed(declared, absent, fields)
+    many = own.rows >= source.condition.least_rows
+    return [AbsentField(name, declared[name], own.rows, near.get(name)) for name in absent if many or name in near]
+
+
+def has_no_value(declared: Column, column: ColumnProfile) -> bool:
+    """Tell whether no record gives a column a value: none has one, or all have what may be its `fill`."""
+    filled = declared.fill is not None and column.repaired == column.rows and distinct_of(column.distinct) == 1
+    return bool(column.rows) and (filled or column.missing == column.rows)
+
+
+def _had_values(declared: Column, own: ColumnProfile, earlier: Sequence[ColumnProfile]) -> bool:
+    """Tell whether values are to be expected: the last batch had some, and not by chance; or there was none before."""
+    looked_at = [one for one in earlier if one.rows]
+    if not looked_at:
+        return True
+    usual = c.missing_share(c.merged(looked_at))
+    return not has_no_value(declared, looked_at[-1]) and 1 - usual > c.by_chance(usual, own.rows)
+
+
+def _declared(source: Source) -> dict[str, str]:
+    """Return column -> what the records call it."""
+    return {name: column.field or name for name, column in source.columns.items()}
+
+
+def _misnamed(declared: Mapping[str, str], lacking: Iterable[str], fields: set[str]) -> dict[str, str]:
+    """Return column that lacks -> the field that no column takes and has a name near to it, where there is one."""
+    untaken = sorted(fields - {*declared.values()})
+    near = {name: nearest_of(declared[name], untaken) for name in lacking}
+    return {name: field for name, field in near.items() if field is not None}
+
+
+def _names(source: Source, headers: Iterable[str]) -> set[str]:
     return {name for header in headers for name in header_names(header, source.separator)}

@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING
 
 from batch_layer.preparation.condition import comparing as c
 from batch_layer.preparation.condition.columns import ColumnJudge
-from batch_layer.preparation.condition.fields import field_changes
+from batch_layer.preparation.condition.fields import absent_fields, columns_that_emptied, field_changes
 from batch_layer.preparation.condition.findings import Finding, percent
 from batch_layer.preparation.condition.measuring import distinct_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from batch_layer.preparation.condition.profile import Profile
     from lambda_core.config.condition import Check, ConditionSection
@@ -32,11 +32,13 @@ class Judge:
 
     Attributes:
         name: the source's. source: its declaration. files: header of CSV files -> one that begins with it.
+        keys: returns the keys of a batch's JSON objects, or of some; asked only where a column has no value.
     """
 
     name: str
     source: Source
     files: Mapping[str, str] = field(default_factory=dict)
+    keys: Callable[[str], Iterable[str]] = lambda _: ()
 
     @property
     def settings(self) -> ConditionSection:
@@ -53,7 +55,8 @@ class Judge:
             whole: whether no more records can belong to it.
         """
         past = past[-self.settings.history :]
-        found = [*self._fields(batch, own, past), *self._batch(batch, own, past, whole=whole)]
+        found = [*self._fields(batch, own, past), *self._objects(batch, own, past)]
+        found += self._batch(batch, own, past, whole=whole)
         large = [one for one in past if one.rows >= self.settings.least_rows]
         if own.rows >= self.settings.least_rows:
             known = large if len(large) >= self.settings.least_history else []
@@ -86,6 +89,21 @@ class Judge:
                 expected="the fields that are declared, and those of the batch before",
                 found=changes.found,
                 do=changes.remedy(self.name),
+            )
+
+    def _objects(self, batch: str, own: Profile, past: Sequence[Profile]) -> Iterator[Finding]:
+        """Yield the declared fields that JSON objects lack: CSV files have headers, these are known by what they leave empty."""
+        emptied = [] if own.headers else columns_that_emptied(self.source, own, past)
+        for one in absent_fields(self.source, own, emptied, self.keys(batch)) if emptied else ():
+            yield self.told(
+                "fields",
+                1.0,
+                0.0,
+                batch=batch,
+                where=one.column,
+                expected=f"a field {one.field!r} in some record",
+                found=one.found,
+                do=one.remedy(self.name),
             )
 
     def _batch(self, batch: str, own: Profile, past: Sequence[Profile], *, whole: bool) -> Iterator[Finding]:

@@ -31,6 +31,8 @@ _ROWS = 100_000
 _LONGEST = 64
 """Of a text, so many characters are looked at."""
 _STATES = "batch string, state string"
+_LOOKED_AT = 1_000
+"""In so many records keys are looked for."""
 
 
 def profiles_of(source: Source, cleaned: DataFrame, headers: Sequence[str]) -> dict[str, Profile]:
@@ -63,6 +65,18 @@ def measured_columns(source: Source) -> list[m.Measured]:
         m.Measured(name, _kind(declared), f"{name}: expected {EXPECTED[declared.type]}, found")
         for name, declared in source.all_columns.items()
     ]
+
+
+def keys_of(frame: DataFrame, batch: str) -> list[str]:
+    """Return the keys of the JSON objects among some records of a batch, sorted; at most as many as records are looked at.
+
+    Args:
+        frame: records as raw has them.
+        batch: its name.
+    """
+    some = frame.where(batch_column() == batch).limit(_LOOKED_AT)
+    keys = some.select(F.explode(F.json_object_keys(F.col("value").cast("string"))).alias("key")).distinct()
+    return sorted(row["key"] for row in keys.limit(_LOOKED_AT).collect())
 
 
 def _kind(declared: Declared) -> m.Kind:

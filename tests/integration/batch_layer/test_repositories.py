@@ -14,6 +14,7 @@ import pytest
 
 from batch_layer.ingestion import Batch, as_records, ingest, shape
 from batch_layer.ingestion.rows import numbered
+from batch_layer.preparation import prepare
 from lambda_core.bootstrap import assemble
 from lambda_core.clock import FixedClock
 from lambda_core.config.environment import Environment
@@ -226,6 +227,51 @@ def test_a_database_that_refuses_is_told_without_the_password(make, monkeypatch)
     with pytest.raises(ServerError, match="expected rows of orders from jdbc:derby:memory:nowhere, found") as refused:
         ingest(context)
     assert "'memory:***'" in str(refused.value)
+
+
+def parquet(context, _):
+    context.spark.createDataFrame([(1,)], "ID bigint").toPandas().to_parquet(context.environment.data / "a.parquet")
+
+
+def delta(context, _):
+    frame = context.spark.createDataFrame([(1,)], "ID bigint")
+    frame.write.format("delta").save(str(context.environment.data / "orders"))
+
+
+def database(_, add):
+    add(1)
+
+
+def lines(context, _):
+    (context.environment.data / "a.json").write_text('{"ID": 1}\n')
+
+
+@pytest.mark.parametrize(
+    ("put", "origin"),
+    [
+        (parquet, {"files": {"path": "*.parquet", "format": "parquet"}}),
+        (delta, {"delta": {"path": "orders"}}),
+        (database, {"jdbc": {"table": "orders"}}),
+        (lines, {"files": {"path": "*.json", "format": "json"}}),
+    ],
+)
+def test_a_column_that_a_place_calls_otherwise_is_told_when_it_is_prepared(make, derby, put, origin):
+    url, add = derby
+    if "jdbc" in origin:
+        origin = {"jdbc": {**origin["jdbc"], "url": url}}
+    context = make(**origin)
+    put(context, add)
+    ingest(context)
+
+    (report,) = prepare(context).sources
+
+    assert report.accepted == 1
+    (said,) = report.findings
+    assert (
+        "id: expected a field 'id' in some record, found it in none of 1, and a field 'ID' that no column takes;"
+        in said
+    )
+    assert "declare `sources.orders.columns.id.field: ID`" in said
 
 
 class Countdown:

@@ -6,12 +6,13 @@ import json
 import random
 
 import msgspec
+import numpy as np
 import pytest
 
 from batch_layer.preparation.condition.fields import field_changes
 from batch_layer.preparation.condition.judging import Judge
 from batch_layer.preparation.condition.keeping import ordered
-from batch_layer.preparation.condition.measuring import KEY_PRECISION, registers_of
+from batch_layer.preparation.condition.measuring import KEY_PRECISION, VALUE_PRECISION, registers_of
 from batch_layer.preparation.condition.profile import ColumnProfile, Moments, Profile, bucket_of
 from batch_layer.preparation.condition.report import BatchReport, SourceCondition, quantile, write
 from lambda_core.config.sources import Source
@@ -130,6 +131,60 @@ def test_fields_are_parted_as_the_source_says():
     assert "a new field 'weight'" in told_of_fields(with_header("size;text;weight"), [with_header("size;text")], ";")
 
 
+def of_objects(number: int, rows: int = 200, missing: int | None = None, filled: int = 0) -> Profile:
+    """A batch of JSON objects of which so many (default: all) have no size, or one that was filled in."""
+    own = batch(number, rows, missing=rows if missing is None else missing)
+    column = own.columns["size"]
+    if filled:
+        distinct = registers_of(np.array([1], dtype="uint64"), VALUE_PRECISION)
+        column = ColumnProfile(rows=rows, repaired=filled, least=0.0, greatest=0.0, distinct=distinct)
+    return msgspec.structs.replace(own, columns={**own.columns, "size": column})
+
+
+def told_of_objects(own: Profile, past: list[Profile], keys: str = "Size word", **condition: object) -> list[str]:
+    settings = source(**condition)
+    settings.columns["size"] = settings.columns["size"].model_copy(update={"fill": 0.0})
+    judge = Judge("parcels", settings, keys=lambda name: {"b": keys.split()}[name])
+    return [one.sentence for one in judge.judge("b", own, past) if one.check == "fields"]
+
+
+@pytest.mark.parametrize("own", [of_objects(11), of_objects(11, rows=3), of_objects(11, filled=200)])
+@pytest.mark.parametrize("past", [[], PAST[:1], PAST])
+def test_a_field_that_no_object_has_is_told_with_the_one_that_it_may_be_and_needs_no_history(own, past):
+    (said,) = told_of_objects(own, past)
+
+    assert (
+        f"size: expected a field 'size' in some record, found it in none of {own.rows}, and a field 'Size' that" in said
+    )
+    assert "declare `sources.parcels.columns.size.field: Size`; else ask the producer what changed" in said
+
+
+def test_a_field_that_no_object_has_with_none_near_is_told_of_many_objects_alone():
+    (said,) = told_of_objects(of_objects(11), [], "word note")
+
+    assert "found it in none of 200; ask the producer what changed, then correct sources.parcels.columns.size;" in said
+    assert "add it to sources.parcels.condition.ignore" in said
+    assert told_of_objects(of_objects(11, rows=49), [], "word note") == []
+    assert told_of_objects(of_objects(11), [], ignore=["size"]) == []
+
+
+def test_a_field_that_is_there_without_a_value_or_filled_in_here_and_there_is_not_told():
+    assert told_of_objects(of_objects(11), [], "size Size word") == []
+    assert told_of_objects(of_objects(11, missing=199), []) == []
+    assert told_of_objects(of_objects(11, filled=199), []) == []
+
+
+def test_a_field_that_was_never_there_is_told_once_and_again_when_it_came_and_went():
+    assert told_of_objects(of_objects(11), [of_objects(1)]) == []
+    assert told_of_objects(of_objects(11), [of_objects(1, filled=200)]) == []
+    assert len(told_of_objects(of_objects(11), [of_objects(1), batch(2)])) == 1
+
+
+def test_a_field_that_few_objects_have_may_be_absent_by_chance():
+    assert told_of_objects(of_objects(11), [of_objects(number, missing=198) for number in range(9)]) == []
+    assert len(told_of_objects(of_objects(11), [of_objects(number, missing=150) for number in range(9)])) == 1
+
+
 def test_a_day_that_may_still_go_on_is_not_held_to_what_only_whole_days_show():
     assert checks(batch(11, rows=60, shift=4), whole=False) == set()
     assert checks(batch(11, rows=60, words="x", missing=30), whole=False) == {
@@ -173,7 +228,6 @@ def test_what_stops_comes_first_then_what_went_furthest_beyond_its_limit():
 
 
 def keyed(first: int, last: int) -> Profile:
-    import numpy as np
     import pandas as pd
 
     hashes = pd.util.hash_array(np.arange(first, last, dtype="uint64"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from lambda_core.errors import ConfigError, GateError
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 
 # Counts, shares and at most twenty examples; the complete format would bring every failing row to the driver.
 _RESULT_FORMAT = {"result_format": "SUMMARY"}
+_ALONE = Lock()
+"""Great Expectations has one context a process, while a listener prepares several sources at the same time."""
 
 
 def check_expectations(context: RunContext, sources: Sequence[str]) -> tuple[str, ...]:
@@ -30,12 +33,11 @@ def check_expectations(context: RunContext, sources: Sequence[str]) -> tuple[str
     if not declared:
         return ()
     begin = context.clock.now_ms()
-    data = _quiet_context().data_sources.add_spark("prepared", persist=True)
-    failures: list[str] = []
-    warnings: list[str] = []
-    for name in declared:
-        for expectation, sentence in _failures(context, data, name):
-            (failures if expectation.severity == "fail" else warnings).append(sentence)
+    with _ALONE:
+        data = _quiet_context().data_sources.add_spark("prepared", persist=True)
+        missed = [found for name in declared for found in _failures(context, data, name)]
+    failures = [sentence for expectation, sentence in missed if expectation.severity == "fail"]
+    warnings = [sentence for expectation, sentence in missed if expectation.severity != "fail"]
     for sentence in warnings:
         context.log.warning("expectation missed", expectation=sentence)
     seconds = (context.clock.now_ms() - begin) / 1000

@@ -33,21 +33,22 @@ def run() -> None:
     print(f"{counts.followed} followed, {counts.failed} failed, {counts.broken} broken")
 
 
-def announce(source: str, *, full: bool) -> None:
-    """Send the message that a source has data.
+def announce(sources: list[str], *, full: bool) -> None:
+    """Send the messages that sources have data; what follows them is done once, after all of them.
 
     Raises:
         ConfigError: when the project declares no such source.
     """
-    from batch_layer.listening import Speaker
-    from lambda_core.schemas.messages import DATA_AVAILABLE, Said
+    from batch_layer.listening import Speaker, announcements
 
     own = context()
-    if source not in own.project.sources:
-        raise ConfigError(f"announce: expected one of {', '.join(sorted(own.project.sources))}; found {source!r}")
+    for source in sources:
+        if source not in own.project.sources:
+            raise ConfigError(f"announce: expected one of {', '.join(sorted(own.project.sources))}; found {source!r}")
     speaker = Speaker(own)
-    speaker.say(Said(event=DATA_AVAILABLE, source=source, full=full))
-    print(f"{source}: said on {speaker.topic}")
+    for said in announcements(sources, full=full):
+        speaker.say(said)
+        print(f"{said.source}: said on {speaker.topic}")
 
 
 def stage_of(name: str, sources: tuple[str, ...], full: bool) -> Callable[[RunContext], Any]:  # noqa: FBT001

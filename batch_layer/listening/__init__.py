@@ -1,7 +1,7 @@
 """Listening: messages drive the batch stages, from a source's data to its features; a schedule sends the same messages.
 
-Lives here: `chain` (what follows a message), `saying` (what is said of each step), `listen` (the loop over the topic),
-`schedule` (messages by the clock).
+Lives here: `chain` (what follows messages), `saying` (what is said of each step), `listen` (the loop over the topic),
+`taking` (which messages are followed together), `schedule` (messages by the clock).
 Reads: topic `<project>.chain`. Writes: the same, one message a step that was done; the stages write their tables.
 Does not belong here: what a stage does (their own rooms), which stages there are (given by who starts the loop).
 """
@@ -9,5 +9,6 @@ Does not belong here: what a stage does (their own rooms), which stages there ar
 from batch_layer.listening.chain import Ask, Chain
 from batch_layer.listening.listen import Counts, listen
 from batch_layer.listening.saying import Speaker
+from batch_layer.listening.schedule import announcements
 
-__all__ = ["Ask", "Chain", "Counts", "Speaker", "listen"]
+__all__ = ["Ask", "Chain", "Counts", "Speaker", "announcements", "listen"]

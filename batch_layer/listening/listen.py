@@ -1,9 +1,9 @@
-"""The loop over the messages of the chain: at least once, in order, and no message stops it.
+"""The loop over the messages of the chain: at least once, and no message stops it.
 
-1. Take the next message.
+1. Take the messages that wait, and those that were announced together with one of them.
 2. One that is broken is counted, told and left behind; one that asks for nothing is left behind.
-3. Follow it, under a run id of its own.
-4. Keep the position. What ends this process before that has the message come again: every step is idempotent.
+3. Follow the others together, under one run id.
+4. Keep the positions. What ends this process before that has the messages come again: every step is idempotent.
 """
 
 from __future__ import annotations
@@ -11,31 +11,34 @@ from __future__ import annotations
 import uuid
 from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 import tenacity
 
-from batch_layer.listening.chain import Ask, Chain, ask_of
+from batch_layer.listening.chain import Chain, ask_of
 from batch_layer.listening.saying import Speaker, said_of, with_own_run
 from batch_layer.listening.schedule import keeping_schedules
+from batch_layer.listening.taking import take
 from lambda_core.errors import DataError, PositionError, ServerError
 from lambda_core.notifications import Notification
 from lambda_core.repositories.log import kafka_errors, listener
 from lambda_core.runner import Runner
 from lambda_core.schemas.tables import prepared, raw
+from lambda_core.spark import side_by_side
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Callable, Collection, Sequence
     from threading import Event
 
+    from batch_layer.listening.chain import Ask, Item, Result
     from lambda_core.context import RunContext
     from lambda_core.schemas.messages import Said
 
     StageOf = Callable[[str, tuple[str, ...], bool], Callable[[RunContext], Any]]
     """(stage, sources, full) -> the stage as a function of a context that returns its report."""
 
-POLL_S = 0.5
 _LONGEST_WAIT_S = 30
 
 
@@ -67,25 +70,25 @@ def listen(context: RunContext, stage_of: StageOf, stop: Event) -> Counts:
     ):
         context.log.info("listening", topic=speaker.topic, then=chain.then)
         while not stop.is_set():
-            message = messages.poll(POLL_S)
-            if message is None:
-                continue
-            if message.error() is not None:
-                context.log.warning("waits for the broker", reason=message.error().str())
-                continue
+            found, asks = take(messages, partial(_read, context, counts), stop)
+            if stop.is_set():
+                break  # some may wait for others: all stay where they are
             try:
-                _follow(
-                    context, message, counts, lambda ask: chain.follow(ask, _Run(context, stage_of, speaker, ask, stop))
-                )
+                failed = chain.follow(asks, _Run(context, stage_of, speaker, stop)) if asks else {}
             except _StoppedError:
                 break
-            _keep(context, messages, message)
+            counts.failed += len(failed)
+            counts.followed += len(asks) - len(failed)
+            _keep(context, messages, found)
     context.log.info("no longer listening", **vars(counts))
     return counts
 
 
-def _follow(context: RunContext, message: Any, counts: Counts, follow: Callable[[Ask], Exception | None]) -> None:
-    """Do what one message asks for, and count it."""
+def _read(context: RunContext, counts: Counts, message: Any) -> Ask | None:
+    """Return what one message asks for, and count it if that is nothing."""
+    if message.error() is not None:
+        context.log.warning("waits for the broker", reason=message.error().str())
+        return None
     place = f"{message.topic()}/{message.partition()}/{message.offset()}"
     try:
         ask = ask_of(context.project, message.value() or b"", place)
@@ -93,30 +96,32 @@ def _follow(context: RunContext, message: Any, counts: Counts, follow: Callable[
         counts.broken += 1
         context.log.warning("broken message", broken=counts.broken, reason=str(error))
         Runner(context).tell(Notification("warning", f"broken message, {counts.broken} so far", str(error)))
-        return
-    if ask is None:
-        counts.answers += 1
-    elif follow(ask) is None:
-        counts.followed += 1
-    else:
-        counts.failed += 1
+        return None
+    counts.answers += ask is None
+    return ask
 
 
-def _keep(context: RunContext, messages: Any, message: Any) -> None:
-    """Keep the position behind a message; where the group was shared anew meanwhile, another one follows it again."""
-    try:
-        with kafka_errors(context.environment.kafka):
-            messages.commit(message=message, asynchronous=False)
-    except ServerError as error:
-        context.log.warning("position not kept: the message may come again", reason=str(error))
+def _keep(context: RunContext, messages: Any, found: Sequence[Any]) -> None:
+    """Keep the positions behind messages; where the group was shared anew meanwhile, another one follows them again."""
+    last = {message.partition(): message for message in found if message.error() is None}
+    for message in last.values():
+        try:
+            with kafka_errors(context.environment.kafka):
+                messages.commit(message=message, asynchronous=False)
+        except ServerError as error:
+            context.log.warning("position not kept: the message may come again", reason=str(error))
 
 
 class _Run:
-    """One message's steps: stages in a run of their own, tried again while their servers are away."""
+    """The steps of messages followed together: stages in one run, tried again while their servers are away."""
 
-    def __init__(self, context: RunContext, stage_of: StageOf, speaker: Speaker, ask: Ask, stop: Event) -> None:
+    def __init__(self, context: RunContext, stage_of: StageOf, speaker: Speaker, stop: Event) -> None:
         self._context = with_own_run(context, uuid.uuid4().hex[:12])
-        self._stage_of, self._speaker, self._ask, self._stop = stage_of, speaker, ask, stop
+        self._stage_of, self._speaker, self._stop = stage_of, speaker, stop
+
+    def side_by_side(self, work: Callable[[Item], Result], items: Collection[Item]) -> list[Result]:
+        """Return `work(item)` of every item, in the items' order; several run at a time."""
+        return side_by_side(self._context, work, items)
 
     def run(self, stage: str, sources: tuple[str, ...], *, full: bool) -> tuple[Any, Exception | None]:
         """Run a stage; return its report, or what it raised."""
@@ -134,14 +139,18 @@ class _Run:
             raise _StoppedError
         return found
 
-    def tell(self, stage: str, source: str, report: Any) -> None:
-        """Say what the stage did."""
-        for said in said_of(self._context, stage, source, report):
-            self.say(said)
+    def tell(self, stage: str, asks: Sequence[Ask], report: Any) -> None:
+        """Say what the stage did, in answer to these."""
+        for said in said_of(self._context, stage, asks[-1].source, report):
+            self.say(said, asks)
 
-    def say(self, said: Said) -> None:
-        """Say something, as part of this run and in answer to its message."""
-        self._speaker.say(msgspec.structs.replace(said, run_id=self._context.run_id, asked_by=self._ask.place))
+    def say(self, said: Said, asks: Sequence[Ask]) -> None:
+        """Say something, as part of this run, in answer to the message about its source, or the last, and others."""
+        places = [ask.place for ask in sorted(asks, key=lambda ask: ask.source == said.source)]
+        answer = msgspec.structs.replace(
+            said, run_id=self._context.run_id, asked_by=places[-1], also_asked_by=places[:-1]
+        )
+        self._speaker.say(answer)
 
     def has_raw(self, source: str) -> bool:
         """Tell whether the source has a raw table."""

@@ -11,7 +11,7 @@ from apscheduler.schedulers.background import BackgroundScheduler
 from lambda_core.schemas.messages import DATA_AVAILABLE, Said
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from lambda_core.config.project import Schedule
     from lambda_core.context import RunContext
@@ -48,5 +48,11 @@ def keeping_schedules(context: RunContext, say: Callable[[Said], None]) -> Itera
 
 def _send(context: RunContext, name: str, schedule: Schedule, say: Callable[[Said], None]) -> None:
     context.log.info("schedule is due", schedule=name, sources=schedule.sources)
-    for source in schedule.sources:
-        say(Said(event=DATA_AVAILABLE, source=source, full=schedule.full))
+    for said in announcements(schedule.sources, full=schedule.full):
+        say(said)
+
+
+def announcements(sources: Sequence[str], *, full: bool) -> list[Said]:
+    """Return the messages that these sources have data; of several each names all: they are followed together."""
+    together = list(sources) if len(sources) > 1 else []
+    return [Said(event=DATA_AVAILABLE, source=source, full=full, together=together) for source in sources]

@@ -7,6 +7,7 @@ the rows asks again (training rows, a publication), which costs nothing as long 
 from __future__ import annotations
 
 import os
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 
 # Counts, shares and at most twenty examples; the complete format would bring every failing row to the driver.
 _RESULT_FORMAT = {"result_format": "SUMMARY"}
+_ALONE = Lock()
+"""Great Expectations has one context a process, while a listener prepares several sources at the same time."""
 _COLUMNS = ("column", "column_A", "column_B", "column_list")
 """The arguments that name columns."""
 
@@ -86,10 +89,12 @@ def _judged(context: RunContext, versions: Mapping[str, int]) -> dict[str, Verdi
     if not versions:
         return {}
     begin, found = context.clock.now_ms(), {}
-    data = _quiet_context().data_sources.add_spark("prepared", persist=True)
+    with _ALONE:
+        data = _quiet_context().data_sources.add_spark("prepared", persist=True)
+        missed = {name: _failures(context, data, name, version) for name, version in versions.items()}
     for name, version in versions.items():
         sentences: dict[str, list[str]] = {"fail": [], "warn": []}
-        for expectation, sentence in _failures(context, data, name, version):
+        for expectation, sentence in missed[name]:
             sentences[expectation.severity].append(sentence)
         for sentence in sentences["warn"]:
             context.log.warning("expectation missed", expectation=sentence)

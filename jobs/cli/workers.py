@@ -43,12 +43,14 @@ def register(app: typer.Typer) -> None:
 
     @app.command()
     def announce(
-        source: Annotated[str, typer.Argument(help="The source that has data.")],
+        sources: Annotated[list[str], typer.Argument(help="The sources that have data.")],
         *,
-        full: Annotated[bool, typer.Option("--full", help="Look at all of its records, not only at new ones.")] = False,
+        full: Annotated[
+            bool, typer.Option("--full", help="Look at all of their records, not only at new ones.")
+        ] = False,
     ) -> None:
-        """Send the message that a source has data: `mainstem listen` ingests and prepares it, and generates features.
+        """Send the messages that sources have data: `mainstem listen` ingests, prepares and generates features.
 
-        Example: mainstem announce orders
+        Example: mainstem announce orders customers
         """
-        raise typer.Exit(guarded(lambda: listen_job.announce(source, full=full)))
+        raise typer.Exit(guarded(lambda: listen_job.announce(sources, full=full)))

@@ -138,10 +138,25 @@ def _broken(source: Source, headers: Sequence[str], *, objects: bool) -> Column:
             reasons.append(F.when(own, _sentence(f"one of {', '.join(sorted(known))} in the header", F.lit(header))))
         expected = f"a line of CSV with the {len(names)} fields of its header"
         bad_line = own & F.col(f"_csv{place}.{_CORRUPT}").isNotNull()
+        if names:
+            bad_line |= own & _is_left_open(text, F.col(f"_csv{place}.c{len(names) - 1}"), source.separator)
         reasons.append(F.when(bad_line, _sentence(expected, text)))
     missing = F.when(F.col(VALUE).isNull(), F.lit("record: expected a value, found none"))
     garbled = F.when(~F.is_valid_utf8(text), F.lit("record: expected UTF-8 text, found other bytes"))
     return F.coalesce(missing, garbled, *reasons)
+
+
+def _is_left_open(line: Column, last: Column, separator: str) -> Column:
+    """Tell whether the line ends within quotes, which Spark's parser takes for their end: the field goes on in another.
+
+    The value of the last field is then all that stands behind the opening quote, or that quote where nothing does.
+    """
+    opened = F.concat(F.lit('"'), F.replace(last, F.lit('"'), F.lit('""')))
+    return _is_last(line, opened, separator) | ((last == '"') & _is_last(line, F.lit('"'), separator))
+
+
+def _is_last(line: Column, text: Column, separator: str) -> Column:
+    return (line == text) | line.endswith(F.concat(F.lit(separator), text))
 
 
 def _sentence(expected: str, text: Column) -> Column:

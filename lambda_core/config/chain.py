@@ -8,11 +8,12 @@ from lambda_core.config.section import Name, Section
 
 
 class Chain(Section):
-    """What follows the message that a source has data.
+    """What follows the messages that sources have data.
 
     Attributes:
-        then: batch stages after ingestion and preparation, in this order; they begin once every source that features need
-            is prepared. By default `publishing` in a project with features, which generates them.
+        then: batch stages after ingestion and preparation, in this order, once for all messages that are followed
+            together; they begin once every source that features need is prepared. By default `publishing` in a project
+            with features, which generates them.
         tries: how often a stage is tried whose servers are away; with what waits in between grows to half a minute.
     """
 
@@ -21,11 +22,11 @@ class Chain(Section):
 
 
 class Schedule(Section):
-    """When the message that a source has data is sent without anybody sending it.
+    """When the messages that sources have data are sent without anybody sending them.
 
     Attributes:
         cron: minute, hour, day of the month, month and day of the week (by names, `mon-fri`), in UTC.
-        sources: which ones.
+        sources: which ones; what follows them is done once, after all of them.
         full: whether all of their records are looked at, and not only new ones.
     """
 

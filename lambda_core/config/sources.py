@@ -89,6 +89,23 @@ class Column(Section):
             return Number("integer")
         return Number(self.type, self.scale if self.type == "decimal" else 0)
 
+    @property
+    def bounds(self) -> tuple[float | None, float | None]:
+        """Return the least and the greatest value that a record can have once it is repaired and accepted; None: no bound.
+
+        `fill` stands where nothing was to be clipped, so it may lie beyond `clip`; `min` and `max` hold for all.
+
+        Example:
+            >>> Column(type="integer", clip=(0, 60), min=5, fill=99).bounds
+            (5.0, 99.0)
+        """
+        low, high = self.clip or (None, None)
+        if isinstance(self.fill, int | float):
+            low = None if low is None else min(low, float(self.fill))
+            high = None if high is None else max(high, float(self.fill))
+        lows, highs = ([end for end in ends if end is not None] for ends in ((low, self.min), (high, self.max)))
+        return max(lows, default=None), min(highs, default=None)
+
     @model_validator(mode="after")
     def _has_bounds_of_its_type(self) -> "Column":
         for name, bound in (("min", self.min), ("max", self.max)):

@@ -3,7 +3,7 @@
 1. One card a feature: those of groups under their own name, those worked out from the asking event, or from others of the
    vector, under `<feature set>.<name>`.
 2. A unit or description that the feature lacks is its column's where the aggregation keeps what the column means.
-3. A range is what the column's bounds leave possible; an end that nothing bounds is None.
+3. A range is what the column's bounds, `clip` and `fill` leave possible; an end that nothing bounds is None.
 4. What is made of others is about all that they are about, and takes note of something new when they do.
 """
 
@@ -114,6 +114,7 @@ def _of_event(definition: Definition, feature_set: str) -> Iterator[Card]:
     columns = definition.project.sources[declared.asked_by].all_columns
     for name, feature in declared.request_features.items():
         column = columns.get(feature.expression.strip())
+        low, high = column.bounds if column else ANYTHING
         yield Card(
             name=f"{feature_set}.{name}",
             entity=(),
@@ -123,8 +124,8 @@ def _of_event(definition: Definition, feature_set: str) -> Iterator[Card]:
             owner=declared.owner or definition.project.owner,
             unit=feature.unit or (column.unit if column else None),
             type=feature.type,
-            low=column.min if column else None,
-            high=column.max if column else None,
+            low=low,
+            high=high,
             freshness="the asking event",
             feature_sets=(feature_set,),
             models=_models(definition, (feature_set,)),
@@ -179,8 +180,9 @@ def range_of(aggregation: str, column: Column | None) -> Range:
     if column is None:
         return ANYTHING
     if aggregation in _SUMS:
-        return (0.0 if (column.min is not None and column.min >= 0) else None), None
-    return column.min, column.max
+        least, _ = column.bounds
+        return (0.0 if (least is not None and least >= 0) else None), None
+    return column.bounds
 
 
 def _formula(group: FeatureGroup, feature: Feature) -> str:

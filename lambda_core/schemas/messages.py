@@ -162,13 +162,16 @@ class Said(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         batch_ids: the batches that are in raw now, of what was there to ingest.
         table, version: what was written, as it is now. rows: how many rows this step added.
         view: the generation of the batch view that holds the features.
-        run_id: of the run that did it. asked_by: `<topic>/<partition>/<offset>` of the message that it answers.
+        together: the sources that are announced in the same moment: their messages are followed together.
+        run_id: of the run that did it. asked_by: `<topic>/<partition>/<offset>` of the message that it answers; where
+            there are several, of the one about this source, and also_asked_by: of the others.
         error: why the step failed.
     """
 
     event: str
     source: str | None = None
     full: bool = False
+    together: list[str] = []
     batch_ids: list[str] = []
     table: str | None = None
     version: int | None = None
@@ -176,5 +179,6 @@ class Said(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     view: str | None = None
     run_id: str | None = None
     asked_by: str | None = None
+    also_asked_by: list[str] = []
     error: str | None = None
     at_ms: int | None = None

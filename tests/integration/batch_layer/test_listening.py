@@ -90,21 +90,29 @@ def test_one_message_ends_in_generated_features_and_a_repeat_or_a_broken_one_cha
             speaker.say(Said(event=DATA_AVAILABLE, source="orders"))
             repeated = until(reading, FEATURES_GENERATED)
         first = counts[0]
+        (context.environment.data / "orders" / "2.csv").write_text("id,customer,day\nc,cid,19002\n")
+        (context.environment.data / "customers.csv").write_text("id,home\ncid,west\n")
+        speaker.say(Said(event=DATA_AVAILABLE, source="orders"))
+        speaker.say(Said(event=DATA_AVAILABLE, source="customers"))
+        with listening(context) as counts:
+            second_day = until(reading, FEATURES_GENERATED)
+        joined = counts[0]
         (context.environment.data / "orders" / "1.csv").unlink()
+        (context.environment.data / "orders" / "2.csv").unlink()
         speaker.say(Said(event=DATA_AVAILABLE, source="orders"))
         with listening(context) as counts:
             failed = until(reading, STEP_FAILED)
         second = counts[0]
 
-    steps = [(said.event, said.source) for said in answers if said.event != DATA_AVAILABLE]
-    assert steps == [
-        (DATA_EXTRACTED, "customers"),
-        (DATA_PREPARED, "customers"),
-        (DATA_EXTRACTED, "orders"),
-        (DATA_PREPARED, "orders"),
-        (FEATURES_GENERATED, "orders"),
+    assert steps(answers) == [
+        (DATA_EXTRACTED, "customers", 2),
+        (DATA_EXTRACTED, "orders", 2),
+        (DATA_PREPARED, "customers", 2),
+        (DATA_PREPARED, "orders", 2),
+        (FEATURES_GENERATED, "orders", answers[-1].rows),
     ]
-    extracted, prepared, generated = answers[-3:]
+    extracted = next(said for said in answers if (said.event, said.source) == (DATA_EXTRACTED, "orders"))
+    prepared, generated = answers[-2:]
     assert (extracted.rows, len(extracted.batch_ids), extracted.table, extracted.version) == (2, 1, "raw_orders", 0)
     assert (prepared.rows, prepared.table) == (2, "prepared_orders")
     assert generated.rows == repeated[-1].rows
@@ -112,12 +120,30 @@ def test_one_message_ends_in_generated_features_and_a_repeat_or_a_broken_one_cha
     assert extracted.asked_by == f"{speaker.topic}/0/2"
     again = [(said.event, said.rows) for said in repeated if said.event in {DATA_EXTRACTED, DATA_PREPARED}]
     assert again == [(DATA_EXTRACTED, 0), (DATA_PREPARED, 0)]
+    assert steps(second_day) == [
+        (DATA_EXTRACTED, "customers", 1),
+        (DATA_EXTRACTED, "orders", 1),
+        (DATA_PREPARED, "customers", 3),
+        (DATA_PREPARED, "orders", 3),
+        (FEATURES_GENERATED, "customers", second_day[-1].rows),
+    ]
+    asked = {said.source: said.asked_by for said in second_day if said.event == DATA_EXTRACTED}
+    assert (second_day[-1].asked_by, second_day[-1].also_asked_by) == (asked["customers"], [asked["orders"]])
+    assert FEATURES_GENERATED not in [said.event for said in failed], "one publication for both"
+    assert (joined.followed, joined.failed) == (2, 0)
     assert (first.followed, first.failed, first.broken) == (3, 0, 1)
     assert (second.followed, second.failed, second.broken) == (0, 1, 0), "the position was kept"
     assert "ingestion: DataError: source orders: expected a file" in failed[-1].error
     pointer = PointerRepository(context.redis, context.keys).get()
     assert pointer is not None
-    assert pointer.current.generation == repeated[-1].view
+    assert pointer.current.generation == second_day[-1].view
+
+
+def steps(heard):
+    """Return (event, source, rows) of the answers; those of ingestion, which is side by side, in the order of names."""
+    answers = [(said.event, said.source, said.rows) for said in heard if said.event != DATA_AVAILABLE]
+    extracted = [answer for answer in answers if answer[0] == DATA_EXTRACTED]
+    return [*sorted(extracted), *(answer for answer in answers if answer not in extracted)]
 
 
 def until(reading, event):

@@ -125,6 +125,19 @@ NO_OBJECTS = [
 ]
 
 
+def test_a_quoted_field_that_goes_on_in_the_next_line_breaks_both(records):
+    header = "id,Unit Price,note"
+    halves = ['a,"1', '2",x', 'b,2,"long', 'text"', 'c,3,"the ""end', 'd,4,"', 'e,4,"""', 'f,4,"x,']
+    whole = ['g,5,"said ""so"""', 'h,6,5" wide', 'i,7,""', 'j,8,""""', 'k,9,"x,"', "l,0,"]
+
+    found = read(records([line.encode() for line in (*halves, *whole)], header), headers=[header])
+    alone = read(records([b'"long', b'"whole"', b'""'], "id"), headers=["id"])
+
+    assert [name for name, _, broken in found if broken is None] == ["g", "h", "i", "j", "k", "l"]
+    assert found[2][2] == "record: expected a line of CSV with the 3 fields of its header, found 'b,2,\"long'"
+    assert [broken is None for *_, broken in alone] == [False, True, True]
+
+
 def test_what_is_no_json_object_is_broken_and_quoted(records):
     found = [broken for *_, broken in read(records(NO_OBJECTS))]
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import pytest
 
 from lambda_core.config.project import Project
+from lambda_core.config.sources import Column
 from lambda_core.errors import ConfigError
-from lambda_core.features.catalogue import card_of, catalogue
+from lambda_core.features.catalogue import card_of, catalogue, range_of
 from lambda_core.features.definition import compile_definition
 
-PRICE = {"type": "decimal", "scale": 2, "min": 0, "max": 900, "unit": "euros", "description": "What was paid."}
+PRICE = {"type": "decimal", "scale": 2, "min": 0, "clip": [None, 900], "unit": "euros", "description": "What was paid."}
 
 
 def definition(**more):
@@ -79,6 +80,26 @@ def test_type_range_unit_and_description_follow_from_the_declarations(name, said
     card = card_of(definition(), name)
 
     assert (card.type, card.low, card.high, card.unit, card.description) == said
+
+
+@pytest.mark.parametrize(
+    ("declared", "bounds"),
+    [
+        ({"clip": [0, 60]}, (0, 60)),
+        ({"clip": [0, None]}, (0, None)),
+        ({"clip": [0, 60], "min": 5, "max": 90}, (5, 60)),
+        ({"clip": [None, 60], "min": -5}, (-5, 60)),
+        ({"clip": [0, 60], "fill": -1}, (-1, 60)),
+        ({"clip": [0, 60], "fill": 99}, (0, 99)),
+        ({"clip": [0, 60], "fill": 99, "max": 80}, (0, 80)),
+        ({"fill": 7}, (None, None)),
+    ],
+)
+def test_a_range_is_what_clip_leaves_and_what_is_filled_in_within_the_bounds(declared, bounds):
+    column = Column(type="integer", **declared)
+
+    assert range_of("mean", column) == bounds
+    assert range_of("sum", column) == (0 if bounds[0] is not None and bounds[0] >= 0 else None, None)
 
 
 def test_a_formula_is_in_the_words_of_the_settings():

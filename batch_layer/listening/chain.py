@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import msgspec
 
-from lambda_core.cleaning.references import references_of
+from lambda_core.cleaning.references import references_of, with_references
 from lambda_core.errors import DataError
 from lambda_core.nearest import nearest
 from lambda_core.schemas.messages import DATA_AVAILABLE, STEP_FAILED, Said
@@ -203,10 +203,7 @@ class Chain:
 
     def needed(self) -> list[str]:
         """Return the sources that features are made of, with the references that these look up."""
-        found = list(dict.fromkeys(group.source for group in self._project.feature_groups.values()))
-        for one in found:
-            found += [name for name in references_of(self._project, one) if name not in found]
-        return found
+        return with_references(self._project, (group.source for group in self._project.feature_groups.values()))
 
     @staticmethod
     def _unprepared(names: Collection[str], is_prepared: Callable[[str], bool]) -> list[str]:

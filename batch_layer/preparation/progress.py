@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from lambda_core.context import RunContext
 
-RULES = 1
+RULES = 2
 """Raised by whoever changes what our own code makes of a record, so that nothing prepared before is kept."""
 
 

@@ -32,7 +32,8 @@ class SegregationReport:
     """The recorded split.
 
     Attributes:
-        split_id: names the rows, the rule with its parameters, and the file of a class of one's own. training_version: of the table that the rows are from.
+        split_id: names the rows, the rule with its parameters, and the file of a class of one's own.
+        training_version: of the table that the rows are from.
         version: of the split's table. counts: one a split and partition.
         hashes: split -> hash over its rows, whatever their order (see `batch_layer.recorded_split`).
         unlabelled: rows without an outcome; they have no split unless `split.unlabelled` says so.

@@ -57,8 +57,8 @@ def fit_partition(frame: pd.DataFrame, plan: Plan) -> pd.DataFrame:
         frame: one row an asking event: `partition_key`, `prediction_key`, `label` and the vector's values.
         plan: what every task needs to know.
 
-    What the library, the data or a class of one's own refuses is written down in the row as its `error`, so that one partition's failure
-    loses no other partition's model; the flow tries it again and then says so.
+    What the library, the data or a class of one's own refuses is written down in the row as its `error`, so that one
+    partition's failure loses no other partition's model; the flow tries it again and then says so.
     """
     begin = time.perf_counter()
     row: dict[str, Any] = {**plan.ids, "attempt": plan.attempt, "partition_key": frame["partition_key"].iloc[0]}

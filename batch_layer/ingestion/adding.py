@@ -127,20 +127,25 @@ def _records(
     context: RunContext, table: str, batch: Batch, read: Callable[[], DataFrame]
 ) -> Iterator[tuple[DataFrame, str | None]]:
     """Yield a batch's records that raw is to have, numbered, and what names them; None where raw has all of a whole."""
-    frame, kept, content = read(), None, batch.content
-    if batch.whole and context.tables.exists(table):
-        frame = frame.exceptAll(values_of(context.tables.read(table), batch.place))
+    kept: DataFrame | None = None
     try:
-        if "number" not in frame.columns:
-            frame, kept = numbered(frame)
-        if batch.whole:  # what of it is new names it
-            rows, added_up = frame.agg(F.count(F.lit(1)), F.sum(F.xxhash64("value").cast("decimal(38,0)"))).collect()[0]
-            yield frame, content_id(content, rows, added_up) if rows else None
-        else:
-            yield frame, content
+        with batch.reading():
+            frame = read()
+            if batch.whole and context.tables.exists(table):
+                frame = frame.exceptAll(values_of(context.tables.read(table), batch.place))
+            if "number" not in frame.columns:
+                frame, kept = numbered(frame)
+            content = _named(batch.content, frame) if batch.whole else batch.content
+        yield frame, content
     finally:
         if kept is not None:
             kept.unpersist()
+
+
+def _named(content: str, frame: DataFrame) -> str | None:
+    """Return what names the records of a whole that are new; None where there are none."""
+    rows, added_up = frame.agg(F.count(F.lit(1)), F.sum(F.xxhash64("value").cast("decimal(38,0)"))).collect()[0]
+    return content_id(content, rows, added_up) if rows else None
 
 
 def _made(context: RunContext, batch: Batch, identity: str) -> dict[str, Any]:

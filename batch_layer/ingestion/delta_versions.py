@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from pyspark.errors import PySparkException
 from pyspark.sql import functions as F  # noqa: N812 - as Spark's own documentation names it
 
-from batch_layer.ingestion.rows import as_records, shape
+from batch_layer.ingestion.rows import as_records, readable, shape
 from batch_layer.ingestion.strategy import Batch
 from lambda_core.errors import DataError
 from lambda_core.schemas.ids import content_id
@@ -85,6 +85,7 @@ class DeltaVersions:
             records=lambda: as_records(rows()),
             cursor=f"{table.id}:{version}",
             whole=whole,
+            reading=partial(readable, table.place, "restore its files, or ingest with --full to add what raw lacks"),
         )
 
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from batch_layer.ingestion.csv_lines import CsvLines
 from batch_layer.ingestion.json_lines import JsonLines
 from batch_layer.ingestion.lines import Lines, first_line, scan
-from batch_layer.ingestion.rows import as_records, shape
+from batch_layer.ingestion.parquet_columns import fingerprint_of
+from batch_layer.ingestion.rows import as_records, readable
 from batch_layer.ingestion.strategy import Batch
 from lambda_core.errors import DataError
 from lambda_core.schemas.ids import content_id
@@ -42,7 +44,8 @@ class SourceFiles:
         """Return one batch a file.
 
         Raises:
-            DataError: when there is no file, or one that is empty, not UTF-8 in its first line, or no Parquet.
+            DataError: when there is no file, or one that is empty, not UTF-8 in its first line, no Parquet, or Parquet with
+                a type that Spark does not read.
         """
         folder, is_parquet = Path(request.folder), self._declared.format == "parquet"
         for path in self._found(request.source, folder):
@@ -77,18 +80,11 @@ class SourceFiles:
 
     @staticmethod
     def _parquet(spark: SparkSession, path: Path, place: str) -> Batch:
-        import pyarrow.parquet as pq
-        from pyarrow import ArrowException
-        from pyspark.sql.pandas.types import from_arrow_schema
-
         with path.open("rb") as file:
             content = hashlib.file_digest(file, "sha256").hexdigest()
-        try:
-            fingerprint = shape(from_arrow_schema(pq.read_schema(path)))
-        except ArrowException as error:
-            raise DataError(f"{path}: expected a Parquet file, found another: {error}") from error
 
         def records() -> DataFrame:
             return as_records(spark.read.parquet(str(path)))
 
-        return Batch(content, place, fingerprint, records)
+        reading = partial(readable, str(path), "write it anew, or take it away")
+        return Batch(content, place, fingerprint_of(path), records, reading=reading)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from py4j.protocol import Py4JError
 from pyspark.errors import PySparkException
 from pyspark.sql import functions as F  # noqa: N812 - as Spark's own documentation names it
 
-from batch_layer.ingestion.rows import as_records, shape
+from batch_layer.ingestion.rows import as_records, cause_of, shape
 from batch_layer.ingestion.strategy import Batch
 from lambda_core.errors import ConfigError, ServerError
 from lambda_core.schemas.ids import content_id
@@ -35,6 +36,7 @@ class JdbcRows:
 
     def __init__(self, declared: Declared) -> None:
         self._declared = declared
+        self._place = declared.table or "query"
         self._what = declared.table or f"({declared.query}) q"
 
     def batches(self, request: Request) -> Iterator[Batch]:
@@ -42,25 +44,33 @@ class JdbcRows:
 
         Raises:
             ConfigError: when a variable that is to hold a secret is not set.
-            ServerError: when the database does not answer, or refuses.
+            ServerError: when the database does not answer, or refuses; also while the rows are read.
         """
-        column, place = self._declared.ascending, self._declared.table or "query"
+        column = self._declared.ascending
         with self._answering(request):
             rows = self._read(request, self._what)
             if column is None:
-                yield self._batch(rows, place, content_id("jdbc", self._what, "whole"), None, whole=True)
+                yield self._batch(request, rows, content_id("jdbc", self._what, "whole"), None, whole=True)
                 return
-            since = None if request.full else request.since(place)
+            since = None if request.full else request.since(self._place)
             least, greatest = self._bounds(request, rows, column)
             if greatest is None or greatest == since:
                 return
             # Bounded in any case: a row that comes meanwhile is the next batch's, whose cursor begins at this bound.
             bounded = self._between(request, rows, column, (since, least, greatest))
             identity = content_id("jdbc", self._what, column, since, greatest)
-            yield self._batch(bounded, place, identity, greatest, whole=request.full)
+            yield self._batch(request, bounded, identity, greatest, whole=request.full)
 
-    def _batch(self, rows: DataFrame, place: str, content: str, cursor: str | None, *, whole: bool = False) -> Batch:
-        return Batch(content, place, shape(rows.schema), lambda: as_records(rows), cursor=cursor, whole=whole)
+    def _batch(self, request: Request, rows: DataFrame, content: str, cursor: str | None, *, whole: bool) -> Batch:
+        return Batch(
+            content,
+            self._place,
+            shape(rows.schema),
+            lambda: as_records(rows),
+            cursor=cursor,
+            whole=whole,
+            reading=partial(self._answering, request),
+        )
 
     def _bounds(self, request: Request, rows: DataFrame, column: str) -> tuple[str | None, str | None]:
         """Return the least and the greatest value there is, as texts; the database works them out."""
@@ -104,7 +114,7 @@ class JdbcRows:
         try:
             yield
         except (Py4JError, PySparkException) as error:
-            told = _cause(error)
+            told = cause_of(error)
             for variable in (self._declared.user_from, self._declared.password_from):
                 if variable is not None and os.environ.get(variable):
                     told = told.replace(os.environ[variable], "***")
@@ -113,15 +123,6 @@ class JdbcRows:
                 f"{self._declared.url.partition('?')[0].partition(';')[0]}, found: {told}; start the database, or correct "
                 f"sources.{request.source}.jdbc"
             ) from None  # its trace would tell the connection's properties
-
-
-def _cause(error: Exception) -> str:
-    """Return the first line of what the driver said, which Spark wraps; or of the error itself."""
-    java = getattr(error, "java_exception", None) or getattr(error, "_origin", None)
-    while java is not None and java.getCause() is not None:
-        java = java.getCause()
-    found = str(error if java is None else java.getMessage()).splitlines()
-    return found[0] if found else type(error).__name__
 
 
 def _secret(variable: str, path: str) -> str:

@@ -8,15 +8,21 @@ where the column has no zone; dates `2024-05-01`; bytes base64. The same row is 
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from py4j.protocol import Py4JJavaError
 from pyspark import StorageLevel
+from pyspark.errors import PySparkException
 from pyspark.sql import functions as F  # noqa: N812 - as Spark's own documentation names it
 from pyspark.sql import types as T  # noqa: N812
 
+from lambda_core.errors import DataError
 from lambda_core.schemas.ids import content_id
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from pyspark.sql import Column, DataFrame
 
 _PLACE_BITS = 33
@@ -45,7 +51,11 @@ def numbered(frame: DataFrame) -> tuple[DataFrame, DataFrame]:
     place = F.monotonically_increasing_id()
     kept = frame.withColumn("_place", place).persist(StorageLevel.DISK_ONLY)
     task = F.shiftright(F.col("_place"), _PLACE_BITS)
-    counts = kept.groupBy(task.alias("task")).count().sort("task").collect()  # one row a task
+    try:
+        counts = kept.groupBy(task.alias("task")).count().sort("task").collect()  # one row a task
+    except BaseException:
+        kept.unpersist()  # else who asks for the same rows again would be given those that were read
+        raise
     begins, begin = dict[int, int](), 0
     for row in counts:
         begins[row["task"]] = begin - (row["task"] << _PLACE_BITS)
@@ -53,6 +63,28 @@ def numbered(frame: DataFrame) -> tuple[DataFrame, DataFrame]:
     offsets = [F.lit(part).cast("bigint") for pair in begins.items() for part in pair]
     number = F.col("_place") + F.element_at(F.create_map(*offsets), task) if offsets else F.col("_place")
     return kept.withColumn("number", number.cast("bigint")).drop("_place"), kept
+
+
+@contextmanager
+def readable(place: str, remedy: str) -> Iterator[None]:
+    """Turn what Spark raises while rows of a place are read into a sentence.
+
+    Raises:
+        DataError: when they cannot be read; it says what to do about it.
+    """
+    try:
+        yield
+    except (Py4JJavaError, PySparkException) as error:
+        raise DataError(f"{place}: expected rows that Spark can read, found: {cause_of(error)}; {remedy}") from error
+
+
+def cause_of(error: Exception) -> str:
+    """Return the first line of what was said first, which Spark wraps; or of the error itself."""
+    java = getattr(error, "java_exception", None) or getattr(error, "_origin", None)
+    while java is not None and java.getCause() is not None:
+        java = java.getCause()
+    found = str(error if java is None else java.getMessage() or java.toString()).splitlines()
+    return found[0] if found else type(error).__name__
 
 
 def _plain(column: Column, kind: T.DataType) -> Column:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+    from contextlib import AbstractContextManager
 
     from pyspark.sql import DataFrame, SparkSession
 
@@ -27,6 +29,8 @@ class Batch:
             Or the lines of a file, which are never `whole`.
         cursor: how far the place is read with this batch, in a repository's own words; it is given back by `since`.
         format: `csv` or `json`. header: the names in a CSV file's first line.
+        reading: is entered while `records` are read, which they are after the repository returned the batch: what Spark
+            raises then becomes a sentence there. Not for lines.
         whole: these are all records of the place, of which raw may have some by other batches: only the others are added.
     """
 
@@ -38,6 +42,7 @@ class Batch:
     format: str = "json"
     header: str | None = None
     whole: bool = False
+    reading: Callable[[], AbstractContextManager[None]] = nullcontext
 
 
 @dataclass(frozen=True)

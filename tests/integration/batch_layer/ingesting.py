@@ -1,7 +1,8 @@
-"""Processes that ingest the same files through the JVM of the tests: real locks, commits and kills without a Spark each.
+"""Processes that ingest the same records through the JVM of the tests: real locks, commits and kills without a Spark each.
 
 Run as a program: `python -m tests.integration.batch_layer.ingesting '<json>'`, with the JVM's `port` and `token`, the
-`project`, the folders `state` and `data`, and for each process where it ends (`ends`: a fail point, or "" for nowhere).
+`project`, the folders `state` and `data`, the broker's address `kafka`, how many records of a topic each process reads at
+once (`cuts`; empty where there is none), and for each process where it ends (`ends`: a fail point, or "" for nowhere).
 Those that end nowhere begin when the first of the others has ended, else they would leave nothing to do. With `unguarded` no process looks whether anybody else did its work, or is doing it.
 """
 
@@ -25,21 +26,21 @@ PROGRAM = "tests.integration.batch_layer.ingesting"
 ROOT = Path(__file__).parents[3]
 
 
-def one_source(spark, folder):
-    """A context of one source, whose files are the CSV files of the folder."""
+def one_source(spark, folder, kafka="", **origin):
+    """A context of one source, which is the CSV files of the folder where nothing else is said."""
     source = {
         "kind": "reference",
-        "files": {"path": "*.csv"},
         "columns": {"id": {"type": "string"}},
         "unique_key": ["id"],
+        **(origin or {"files": {"path": "*.csv"}}),
     }
     project = Project.model_validate({"project": "shop", "sources": {"orders": source}})
-    made = assemble(project, Environment(state=folder / "state", data=folder), FixedClock(NOW))
+    made = assemble(project, Environment(state=folder / "state", data=folder, kafka=kafka), FixedClock(NOW))
     made.builders["spark"] = lambda _: spark
     return made
 
 
-def ingest_at_the_same_time(context, ends, *, unguarded=False):
+def ingest_at_the_same_time(context, ends, *, cuts=(), unguarded=False):
     """Start one process for each of `ends`; return their exit codes, below zero for signals."""
     parameters = context.spark.sparkContext._gateway.gateway_parameters
     told = {
@@ -48,7 +49,9 @@ def ingest_at_the_same_time(context, ends, *, unguarded=False):
         "project": context.project.model_dump(mode="json", by_alias=True),
         "state": str(context.environment.state),
         "data": str(context.environment.data),
+        "kafka": context.environment.kafka,
         "ends": ends,
+        "cuts": cuts,
         "unguarded": unguarded,
     }
     command = [sys.executable, "-m", PROGRAM, json.dumps(told)]
@@ -71,6 +74,8 @@ def main():
         if child == 0:
             os.close(doomed[1])
             os.close(living[1])
+            for cut in told["cuts"][place : place + 1]:
+                told["project"]["sources"]["orders"]["ranges"]["most_records"] = cut
             _ingest(told, point, gate)
         children[child] = place
     os.close(doomed[1])  # when nobody has the other end any more, whoever reads goes on
@@ -94,7 +99,7 @@ def _ingest(told, point, gate):
 
     code = 1
     try:
-        environment = Environment(state=Path(told["state"]), data=Path(told["data"]))
+        environment = Environment(state=Path(told["state"]), data=Path(told["data"]), kafka=told["kafka"])
         context = assemble(Project.model_validate(told["project"]), environment, FixedClock(NOW))
         context.builders["spark"] = lambda _: _attached(told["port"], told["token"])
         assert context.tables
@@ -124,15 +129,22 @@ def _attached(port, token):
 
 def _unguard():
     from batch_layer.ingestion.known import Known
+    from lambda_core.repositories.raw_log import RawLog
     from lambda_core.repositories.tables import DeltaTables
 
     append, append_files, count = DeltaTables.append, DeltaTables.append_files, itertools.count()
     Known.of = classmethod(lambda cls, *_: cls())
     Known.look_again = lambda *_: None
     sys.modules["batch_layer.ingestion.ingest"].FileLock = lambda _: contextlib.nullcontext()
-    DeltaTables.append = lambda self, name, frame, transaction=None, note=None: append(self, name, frame)
+    RawLog.lock = lambda _: contextlib.nullcontext()
+    RawLog.positions = lambda _: {}
+
+    def nobody():
+        return f"nobody-{os.getpid()}-{next(count)}", 1
+
+    DeltaTables.append = lambda self, name, frame, transaction=None, note=None: append(self, name, frame, nobody())
     DeltaTables.append_files = lambda self, name, files, schema, transaction: append_files(
-        self, name, files, schema, (f"nobody-{os.getpid()}-{next(count)}", 1)
+        self, name, files, schema, nobody()
     )
 
 

@@ -10,7 +10,11 @@ import uuid
 from decimal import Decimal
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
+from pyspark.errors import PySparkException
+from pyspark.sql import functions as F  # noqa: N812 - as Spark's own documentation names it
 
 from batch_layer.ingestion import Batch, as_records, ingest, shape
 from batch_layer.ingestion.rows import numbered
@@ -107,6 +111,15 @@ def test_rows_are_numbered_without_gaps_whatever_tasks_hold_them(spark):
     kept.unpersist()
 
 
+def test_rows_that_could_not_be_read_are_not_kept_for_who_asks_again(spark):
+    frame = spark.range(3).selectExpr("raise_error('gone') as value")
+
+    with pytest.raises(PySparkException, match="gone"):
+        numbered(frame)
+
+    assert not frame.withColumn("_place", F.monotonically_increasing_id()).storageLevel.useDisk
+
+
 def test_parquet_files_arrive_row_by_row_and_once_under_any_name(make):
     context = make(files={"path": "*.parquet", "format": "parquet"})
     rows = context.spark.createDataFrame([(1, Decimal("1.10")), (2, None)], "id bigint, price decimal(9,2)").toPandas()
@@ -126,6 +139,27 @@ def test_what_is_no_parquet_is_told(make):
     (context.environment.data / "a.parquet").write_bytes(b"id\n1\n")
 
     with pytest.raises(DataError, match="expected a Parquet file"):
+        ingest(context)
+
+
+def test_unsigned_numbers_of_a_parquet_file_arrive_to_the_last_digit(make):
+    context = make(files={"path": "*.parquet", "format": "parquet"})
+    columns = {f"u{bits}": pa.array([2**bits - 1, None], f"uint{bits}") for bits in (8, 16, 32, 64)}
+    pq.write_table(pa.table(columns), context.environment.data / "a.parquet")
+
+    ingest(context)
+
+    assert records(context) == [{f"u{bits}": 2**bits - 1 for bits in (8, 16, 32, 64)}, dict.fromkeys(columns)]
+
+
+def test_a_parquet_file_whose_rows_are_garbled_is_told(make):
+    context = make(files={"path": "*.parquet", "format": "parquet"})
+    path = context.environment.data / "a.parquet"
+    pq.write_table(pa.table({"id": range(1_000)}), path, compression="none")
+    text = path.read_bytes()
+    path.write_bytes(text[:4] + b"\xff" * 2_000 + text[2_004:])
+
+    with pytest.raises(DataError, match=r"a\.parquet: expected rows that Spark can read, found: .*; write it anew"):
         ingest(context)
 
 
@@ -169,6 +203,18 @@ def test_a_delta_table_whose_rows_change_is_read_whole_and_adds_what_raw_lacks(m
 def test_a_missing_delta_table_says_where_it_was_expected(make):
     with pytest.raises(DataError, match=r"Delta table .*orders: expected a Delta table"):
         ingest(make(delta={"path": "orders"}))
+
+
+def test_a_delta_table_that_lacks_a_file_is_told(make):
+    context = make(delta={"path": "orders"})
+    append(context, "orders", 1)
+    for path in (context.environment.data / "orders").glob("*.parquet"):
+        path.unlink()
+
+    with pytest.raises(
+        DataError, match=r"Delta table .*: expected rows that Spark can read, found: .*; restore its files"
+    ):
+        ingest(context)
 
 
 @pytest.fixture
@@ -227,6 +273,22 @@ def test_a_database_that_refuses_is_told_without_the_password(make, monkeypatch)
     with pytest.raises(ServerError, match="expected rows of orders from jdbc:derby:memory:nowhere, found") as refused:
         ingest(context)
     assert "'memory:***'" in str(refused.value)
+
+
+def test_a_database_that_fails_while_its_rows_are_read_is_told_without_the_password(make, derby, monkeypatch):
+    url, add = derby
+    monkeypatch.setitem(os.environ, "SHOP_PASSWORD", "zero")
+    query = "select ID, 10 / (ID - 2) as SHARE from orders"
+    context = make(jdbc={"url": url, "query": query, "password_from": "SHOP_PASSWORD"})
+    add(1, 2)
+
+    with pytest.raises(
+        ServerError, match=r"expected rows of the query from jdbc:derby.*, found: .* by \*\*\*\.; start"
+    ) as told:
+        ingest(context)
+
+    assert told.value.__suppress_context__
+    assert told.value.__cause__ is None
 
 
 def parquet(context, _):

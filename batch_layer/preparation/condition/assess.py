@@ -66,8 +66,7 @@ def assess(context: RunContext, name: str, cleaned: DataFrame, found: Survey, kn
     grown = {batch: before[batch].merge(one) if batch in before else one for batch, one in added.items()}
     together = ordered({**before, **grown})
     judged_before = set() if known.positions else {batch for batch, _, _ in rows}
-    keys = partial(keys_of, context.tables.read(schema.raw(name)))
-    judge = Judge(name, context.project.sources[name], found.files, keys)
+    judge = Judge(name, context.project.sources[name], found.files, partial(_keys, context, name))
     judged = [batch for batch in together if _is_due(batch, before, added) and batch not in judged_before]
     report = SourceCondition(
         source=name,
@@ -103,6 +102,10 @@ def is_open(batch: str, batches: Iterable[str]) -> bool:
         (True, False)
     """
     return batch.startswith(LOG_BATCH) and not any(other.startswith(LOG_BATCH) and other > batch for other in batches)
+
+
+def _keys(context: RunContext, name: str, batch: str) -> list[str]:
+    return keys_of(context.tables.read(schema.raw(name)), batch)
 
 
 def _is_due(batch: str, before: Mapping[str, Profile], added: Mapping[str, Profile]) -> bool:

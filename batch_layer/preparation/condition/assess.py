@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from batch_layer.preparation.condition.judging import Judge
@@ -100,9 +101,7 @@ def assess_age(context: RunContext, name: str) -> Condition:
 
 
 def _judge(context: RunContext, name: str, files: Mapping[str, str]) -> Judge:
-    return Judge(
-        name, context.project.sources[name], files, lambda batch: keys_of(context.tables.read(schema.raw(name)), batch)
-    )
+    return Judge(name, context.project.sources[name], files, partial(_keys, context, name))
 
 
 def is_open(batch: str, batches: Iterable[str]) -> bool:
@@ -113,6 +112,10 @@ def is_open(batch: str, batches: Iterable[str]) -> bool:
         (True, False)
     """
     return batch.startswith(LOG_BATCH) and not any(other.startswith(LOG_BATCH) and other > batch for other in batches)
+
+
+def _keys(context: RunContext, name: str, batch: str) -> list[str]:
+    return keys_of(context.tables.read(schema.raw(name)), batch)
 
 
 def _is_due(batch: str, before: Mapping[str, Profile], added: Mapping[str, Profile]) -> bool:

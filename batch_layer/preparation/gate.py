@@ -62,8 +62,9 @@ def check_expectations(
         ConfigError: when an expectation does not exist or does not take its arguments.
         GateError: naming source, expectation, column, what was observed, and what to do; one line each.
     """
+    given = versions or {}
     pinned = {
-        name: (versions or {}).get(name, context.tables.version(prepared(name)))
+        name: given[name] if name in given else context.tables.version(prepared(name))
         for name in sources
         if context.project.sources[name].expectations
     }
@@ -93,20 +94,16 @@ def _judged(context: RunContext, versions: Mapping[str, int]) -> dict[str, Verdi
         data = _quiet_context().data_sources.add_spark("prepared", persist=True)
         missed = {name: _failures(context, data, name, version) for name, version in versions.items()}
     for name, version in versions.items():
-        sentences: dict[str, list[str]] = {"fail": [], "warn": []}
-        for expectation, sentence in missed[name]:
-            sentences[expectation.severity].append(sentence)
-        for sentence in sentences["warn"]:
-            context.log.warning("expectation missed", expectation=sentence)
-        found[name] = Verdict(
-            version=version,
-            expectations=_expected(context, name),
-            failed=tuple(sentences["fail"]),
-            warned=tuple(sentences["warn"]),
+        failed, warned = (
+            tuple(sentence for expectation, sentence in missed[name] if expectation.severity == severity)
+            for severity in ("fail", "warn")
         )
+        for sentence in warned:
+            context.log.warning("expectation missed", expectation=sentence)
+        found[name] = Verdict(version=version, expectations=_expected(context, name), failed=failed, warned=warned)
         write_card(_card(context, name), msgspec.to_builtins(found[name]))
-    failed, seconds = sum(len(one.failed) for one in found.values()), (context.clock.now_ms() - begin) / 1000
-    context.log.info("expectations checked", sources=len(found), failed=failed, seconds=seconds)
+    failures, seconds = sum(len(one.failed) for one in found.values()), (context.clock.now_ms() - begin) / 1000
+    context.log.info("expectations checked", sources=len(found), failed=failures, seconds=seconds)
     return found
 
 

@@ -35,8 +35,10 @@ class LightGbm:
                 f"lightgbm: expected parameters other than {', '.join(sorted(_OWN))}, found {', '.join(refused)}; "
                 "the seed is the model's `seed`, and a task has one thread"
             )
-        for name in sorted(parameters.keys() - _names() if parameters else ()):
-            raise ConfigError(f"lightgbm: expected parameters of LightGBM, found {name!r}{nearest(name, _names())}")
+        known = _names() if parameters else set()
+        unknown = min(parameters.keys() - known, default=None)
+        if unknown is not None:
+            raise ConfigError(f"lightgbm: expected parameters of LightGBM, found {unknown!r}{nearest(unknown, known)}")
         if isinstance(n_estimators, bool) or not isinstance(n_estimators, int) or n_estimators < 1:
             raise ConfigError(
                 f"lightgbm: expected `n_estimators` to be a whole number from 1 on, found {n_estimators!r}"

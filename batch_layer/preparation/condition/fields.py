@@ -49,8 +49,7 @@ class FieldChanges:
         columns = f"sources.{source}.columns"
         if not self.misnamed:
             return f"ask the producer what changed, then correct {columns} (`field` gives one another name)"
-        said = ", ".join(f"`{columns}.{name}.field: {field}`" for name, field in self.misnamed.items())
-        return f"where it is the same under another name, declare {said}; else ask the producer what changed"
+        return _declare(source, self.misnamed)
 
 
 def field_changes(
@@ -101,8 +100,7 @@ class AbsentField:
                 f"ask the producer what changed, then correct sources.{source}.columns.{self.column}; where records may "
                 f"lack it, add it to sources.{source}.condition.ignore"
             )
-        said = f"`sources.{source}.columns.{self.column}.field: {self.near}`"
-        return f"where it is the same under another name, declare {said}; else ask the producer what changed"
+        return _declare(source, {self.column: self.near})
 
 
 def columns_that_emptied(source: Source, own: Profile, past: Sequence[Profile]) -> list[str]:
@@ -152,6 +150,12 @@ def _had_values(declared: Column, own: ColumnProfile, earlier: Sequence[ColumnPr
         return True
     usual = c.missing_share(c.merged(looked_at))
     return not has_no_value(declared, looked_at[-1]) and 1 - usual > c.by_chance(usual, own.rows)
+
+
+def _declare(source: str, misnamed: Mapping[str, str]) -> str:
+    """Return what to do about columns whose field may be another one: column -> that field."""
+    said = ", ".join(f"`sources.{source}.columns.{name}.field: {field}`" for name, field in misnamed.items())
+    return f"where it is the same under another name, declare {said}; else ask the producer what changed"
 
 
 def _declared(source: Source) -> dict[str, str]:

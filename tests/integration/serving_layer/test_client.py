@@ -165,7 +165,7 @@ def test_a_redis_that_hangs_is_answered_for_within_the_deadline(own_store, new_s
     took = monotonic() - begin
 
     assert answer.source == "default"
-    assert took < 10  # Redis hangs for thirty seconds; the rest is for a busy machine
+    assert took < 1  # Redis hangs for thirty seconds; the rest is for a busy machine
     assert [source for source, _ in late] == ["merged", "batch_only"]
     serving.close()
 

@@ -4,6 +4,7 @@ import json
 import os
 import random
 import signal
+import time
 from collections import defaultdict
 from threading import Event, Thread
 from unittest import mock
@@ -31,8 +32,8 @@ from speed_layer.preparation import run_queries, running
 from speed_layer.scoring import run_score
 
 soon = tenacity.retry(stop=tenacity.stop_after_delay(240), wait=tenacity.wait_fixed(0.1), reraise=True)
-STOP_S = 60
-"""How long whatever runs beside Spark may take to end; that queries end in time has a test of its own (test_running)."""
+STOP_S = 30
+"""How long whatever runs beside Spark may take to end."""
 BROKEN = b'{"id": "x", "amou\xff'
 LONGEST = (1_000_000 - 4_256) // 3
 """The longest customer: it stands three times in a request, beside 4,256 bytes of room for all else."""
@@ -176,8 +177,8 @@ def test_what_goes_through_the_query_and_the_workers_equals_a_plain_loop_through
 
 
 def queries_run_until_a_signal(context, meanwhile):
-    """Run all queries as `mainstem speed` does, with this beside them, and end them by SIGTERM."""
-    found = []
+    """Run all queries as `mainstem speed` does, with this beside them, and end them by SIGTERM in less than 30 seconds."""
+    found, ends_ns = [], []
     own = [(number, signal.getsignal(number)) for number in (signal.SIGTERM, signal.SIGINT)]
     signal.signal(signal.SIGTERM, lambda *_: None)
 
@@ -187,6 +188,7 @@ def queries_run_until_a_signal(context, meanwhile):
             meanwhile()
         except BaseException as error:  # noqa: BLE001 - the main thread raises it
             found.append(error)
+        ends_ns.append(time.monotonic_ns())
         os.kill(os.getpid(), signal.SIGTERM)
 
     thread = Thread(target=beside)
@@ -200,6 +202,7 @@ def queries_run_until_a_signal(context, meanwhile):
     thread.join()
     for error in found:
         raise error
+    assert time.monotonic_ns() - ends_ns[0] < 30e9
     assert context.spark.streams.active == []
     heard = FiguresStore(context.redis, context.keys).heard()
     assert {one.worker for one in heard if one.figures} <= {"merge"}  # the killed one, as long as its figures live
